@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Regenerates the report: environment, notebooks in order, REPORT.md. ./run_all.sh --help tells more.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+usage() {
+  cat <<'HELP'
+./run_all.sh [quick|full|smoke] [--fresh]  run all notebooks and write REPORT.md (default: quick)
+./run_all.sh test                          ruff, pytest and nbval: does everything still hold?
+./run_all.sh lab                           open JupyterLab in the environment
+./run_all.sh --help                        this text
+
+quick takes minutes, full many hours, smoke about two minutes (its numbers mean nothing).
+A run that was stopped goes on from its checkpoints; --fresh forgets them and computes all anew.
+The data are taken from $SENSEGEN_HAR_ARCHIVE (a zip or a folder), else from data/, else downloaded.
+HELP
+}
+
+command=quick fresh=
+for argument in "$@"; do
+  case $argument in
+    quick | full | smoke | test | lab) command=$argument ;;
+    --fresh) fresh=yes ;;
+    -h | --help) usage; exit ;;
+    *) echo "unknown argument: $argument" >&2; usage >&2; exit 2 ;;
+  esac
+done
+
+has_packages() {
+  "$1" -c 'from importlib.metadata import version as v
+[v(p) for p in "tensorflow papermill jupyterlab nbval pytest ruff scikit-learn seaborn tabulate".split()]' 2>/dev/null
+}
+
+# An active environment that has the packages is used as it is; else .venv is made from the lock.
+prepare_environment() {
+  if [[ -n ${VIRTUAL_ENV:-}${CONDA_PREFIX:-} ]] && has_packages python; then
+    python -c 'import sensegen_utils' 2>/dev/null || python -m pip install --quiet --no-deps --no-build-isolation -e .
+    return
+  fi
+  if ! [[ .venv/.made -nt requirements.lock ]] || ! has_packages .venv/bin/python; then
+    echo "== environment: making .venv from requirements.lock (some minutes, once)"
+    if command -v uv >/dev/null; then
+      uv venv --quiet --clear --python '>=3.11,<3.14' .venv
+      uv pip install --quiet --python .venv --require-hashes -r requirements.lock
+      uv pip install --quiet --python .venv --no-deps --no-build-isolation -e .
+    else
+      "$(find_python)" -m venv --clear .venv
+      .venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock
+      .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+    fi
+    touch .venv/.made
+  fi
+  export PATH="$PWD/.venv/bin:$PATH" VIRTUAL_ENV="$PWD/.venv"
+}
+
+find_python() {
+  local name
+  for name in python3.13 python3.12 python3.11 python3; do
+    if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
+      echo "$name"; return
+    fi
+  done
+  echo "Python 3.11, 3.12 or 3.13 is needed; none was found. Install one, or uv, and run again." >&2
+  exit 1
+}
+
+# Leaves out what papermill, ipykernel and TensorFlow say of themselves, and pictures.
+quiet() {
+  grep --line-buffered -vE '^ *$|^(Executing|Ending) Cell|^(In|Out)put Notebook:|^Working directory:' |
+    grep --line-buffered -vE '^Executing notebook|IPKernelApp|[IWE]0000 |absl::Init|<Figure size'
+}
+
+# notebook NAME SUFFIX [-p PARAMETER VALUE]...: execute one notebook, its output on the terminal line by line.
+notebook() {
+  local name=$1 suffix=$2 start=$SECONDS; shift 2
+  local output=results/$folder/notebooks/$name$suffix.ipynb
+  echo "== $name$suffix ($profile)"
+  if papermill notebooks/"$name".ipynb "$output" --cwd notebooks -k python3 -p PROFILE "$profile" "$@" \
+      --no-progress-bar --log-output 2>&1 | quiet | sed "s/^/[$name$suffix] /"; then
+    echo "== $name$suffix done in $((SECONDS - start)) s"
+  else
+    echo "== FAILED: $name$suffix; the traceback stands above and in $output" >&2
+    echo "== To go on from the last checkpoint: ./run_all.sh $profile   To start again: ./run_all.sh $profile --fresh" >&2
+    return 255  # makes xargs stop
+  fi
+}
+
+# One line of independent work: notebooks 2 and 3, or one experiment of notebook 4.
+job() {
+  if [[ $1 == generator ]]; then
+    notebook 02_mdn_generator "" && notebook 03_discriminator ""
+  else
+    notebook 04_alternating_training "-$1-$2" -p SIGNAL "$1" -p LSTM_UNITS "$2" -p LSTM_LAYERS "$3"
+  fi
+}
+
+run_profile() {
+  profile=$1
+  local start=$SECONDS
+  # Finds the data; if they are simulated, it says so loudly and names another folder.
+  folder=$(python -m sensegen_utils.records "$profile")
+  if [[ -n $fresh ]]; then rm -rf results/"$folder"/{checkpoints,records,samples}; fi
+  mkdir -p "results/$folder/notebooks"
+  export profile folder
+  export -f notebook job quiet
+  notebook 01_data_preparation ""
+  # Two jobs at a time, one thread each: on two cores faster than one after the other.
+  { echo generator; python -m sensegen_utils.profiles; } |
+    TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 xargs -P 2 -L 1 bash -c 'set -euo pipefail; job "$@"' _
+  notebook 05_results_and_figures ""
+  echo "== $profile done in $((SECONDS - start)) s: results/$folder/REPORT.md"
+}
+
+# nbval compares with outputs that were made from the official archive; with other data it only runs the cells
+# and compares those that do not depend on data.
+compare_notebooks() {
+  if [[ $folder == smoke ]]; then
+    pytest --nbval --nbval-current-env notebooks
+  else
+    echo "== SIMULATED data: outputs are compared only where they do not depend on data" >&2
+    pytest --nbval-lax --nbval-current-env notebooks
+  fi
+}
+
+prepare_environment
+export TF_CPP_MIN_LOG_LEVEL=3 PYTHONUNBUFFERED=1
+case $command in
+  lab) exec jupyter lab --notebook-dir notebooks ;;
+  test)
+    ruff check .
+    ruff format --check .
+    pytest tests
+    fresh=yes
+    run_profile smoke
+    compare_notebooks
+    ;;
+  *) run_profile "$command" ;;
+esac

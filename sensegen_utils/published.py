@@ -1,0 +1,65 @@
+"""What the report, and the public code behind it, state: every number with its source, nothing of ours."""
+
+# Report, "Data Preparation".
+DATA_SHAPES = {"total_acc_x": ((7352, 128), (2947, 128)), "body_gyro_x": ((7352, 128), (2947, 128))}
+
+# Report, "Generative Model" and "Discriminative RNN Model": layer, parameters.
+GENERATOR_LAYERS = (
+    ("lstm (LSTM)", 264_192),
+    ("lstm_1 (LSTM)", 525_312),
+    ("lstm_2 (LSTM)", 525_312),
+    ("DENSE1 (Dense)", 32_896),
+    ("DENSE2 (Dense)", 9_288),
+    ("dense (Dense)", 1_752),
+)
+GENERATOR_TOTAL = 1_358_752
+DISCRIMINATOR_LAYERS = (("lstm (LSTM)", 66_560), ("DENSE1 (Dense)", 4_128), ("dense (Dense)", 33))
+DISCRIMINATOR_TOTAL = 70_721
+
+# Report, "Generative Model Training Parameters" and "Discriminative Model Training Parameters".
+LEARNING_RATE = 3e-4
+GENERATOR_BATCH = 4
+DISCRIMINATOR_BATCH = 128
+EPOCHS = 1500
+CHUNK_STEPS = 20  # not in the report: public code, `1500-Gyro.ipynb`
+
+# Report, Algorithm 1.
+DISCRIMINATOR_EPOCHS_PER_ROUND = 200
+GENERATOR_EPOCHS_PER_ROUND = 100
+
+# Report, "Sample Results" (None: NaN). The origins are what the public code and its logs show (spec).
+LOSS_TABLE = (
+    {
+        "epoch": 500, "signal": "total_acc_x", "lstm_units": 256,
+        "generative": -1.9754791, "generative_origin": "epoch 500 of the one-layer gyroscope run",
+        "discriminative": 0.0021356253, "discriminative_origin": "epoch 537 of a next-step predictor",
+    },
+    {
+        "epoch": 1000, "signal": "total_acc_x", "lstm_units": 256,
+        "generative": -2.848514, "generative_origin": "epoch 1000 of the one-layer gyroscope run",
+        "discriminative": 0.0017647267, "discriminative_origin": "epoch 524 of a next-step predictor",
+    },
+    {
+        "epoch": 1500, "signal": "total_acc_x", "lstm_units": 128,
+        "generative": -3.2386086, "generative_origin": "epoch 1499 of the one-layer gyroscope run, 256 units",
+        "discriminative": 0.0113765512, "discriminative_origin": "nowhere in the public code",
+    },
+    {
+        "epoch": 2000, "signal": "total_acc_x", "lstm_units": 256,
+        "generative": None, "generative_origin": "NaN from epoch 1515 on in a one-layer run",
+        "discriminative": None, "discriminative_origin": "no discriminator in the public code",
+    },
+    {
+        "epoch": 1500, "signal": "body_gyro_x", "lstm_units": 256,
+        "generative": -3.6386086, "generative_origin": "nowhere; -3.2386086 with one digit changed",
+        "discriminative": 0.001872581, "discriminative_origin": "nowhere in the public code",
+    },
+)  # fmt: skip
+PAPER_NLL, PAPER_EPOCHS = -6, 25_000  # report, "Problems"
+PAPER_ACCURACY = 0.5  # paper: D ends near it
+
+# Public code, log of `1500-Gyro.ipynb`: epoch (from 0), mean training NLL of the epoch in nats per step.
+CURVE = {
+    0: 0.481, 50: -0.321, 100: -0.448, 150: -0.615, 200: -0.874, 250: -1.142, 500: -1.975, 750: -2.477,
+    1000: -2.849, 1250: -3.031, 1499: -3.239,
+}  # fmt: skip

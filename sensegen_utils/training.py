@@ -1,0 +1,161 @@
+"""Train with Keras's own fit, resumable at every epoch: checkpoints, the loss log, and the callbacks."""
+
+import json
+import time
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+from tqdm import tqdm
+
+from sensegen_utils.records import atomic_path
+from sensegen_utils.series import training_chunks
+
+SETTINGS_MEMBER = "training.json"
+
+
+def set_seed(seed):
+    """Seed Python, NumPy and TensorFlow and make operations deterministic: same machine, same numbers."""
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+
+
+def reset_state(model):
+    """Set the carried state of every stateful layer to zero."""
+    for layer in model.layers:
+        if getattr(layer, "stateful", False):
+            layer.reset_state()
+
+
+def resume(model, checkpoint, settings):
+    """Load weights and optimizer from ``checkpoint`` if it exists; return the number of epochs done.
+
+    ``model`` must be built and compiled. ``settings`` is plain data that describes the training. Raises
+    ValueError, naming the file and the next step, if the checkpoint is damaged or was made with other
+    settings or another version of Keras: such numbers must not be mixed.
+    """
+    checkpoint = Path(checkpoint)
+    if not checkpoint.exists():
+        return 0
+    next_step = "run ./run_all.sh with --fresh, or delete the file, to start again"
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            saved = json.loads(archive.read(SETTINGS_MEMBER))
+    except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{checkpoint} is damaged ({error}): {next_step}") from error
+    wanted = _with_version(settings)
+    different = [key for key in wanted.keys() | saved["settings"].keys()
+                 if wanted.get(key) != saved["settings"].get(key)]  # fmt: skip
+    if different:
+        details = ", ".join(
+            f"{key} {saved['settings'].get(key)!r}, now {wanted.get(key)!r}" for key in sorted(different)
+        )
+        raise ValueError(f"{checkpoint} was made with other settings ({details}): {next_step}")
+    try:
+        model.optimizer.build(model.trainable_variables)
+        model.load_weights(checkpoint)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{checkpoint} is damaged ({error}): {next_step}") from error
+    return saved["epochs"]
+
+
+def save_checkpoint(model, checkpoint, settings, epochs):
+    """Write weights, optimizer, settings and epoch as one file, in one move: a kill leaves the last one."""
+    with atomic_path(checkpoint) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(
+                SETTINGS_MEMBER, json.dumps({"settings": _with_version(settings), "epochs": epochs})
+            )
+
+
+def training_callbacks(model, checkpoint, settings, epochs_done, epochs):
+    """Keras callbacks of a resumable run, for ``fit(..., initial_epoch=epochs_done, verbose=0)``.
+
+    They reset the carried state at each epoch, as the report's code does; stop with FloatingPointError on a
+    loss that is not finite; append epoch, loss and seconds to the log beside the checkpoint; save the
+    checkpoint after each epoch; and show progress with the current loss and the time left.
+    """
+    log = log_path(checkpoint)
+    _trim_log(log, epochs_done)
+    now = {}
+    bar = tqdm(desc=Path(checkpoint).stem, initial=epochs_done, total=epochs, unit="epoch", mininterval=5)
+
+    def begin_epoch(epoch, logs=None):
+        now.update(epoch=epoch, start=time.monotonic())
+        reset_state(model)
+
+    def check_loss(batch, logs):
+        if not np.isfinite(logs["loss"]):
+            raise FloatingPointError(
+                f"the loss became {logs['loss']} in epoch {now['epoch']}, update {batch}. The weights before "
+                f"that epoch are in {checkpoint}: lower the learning rate or raise the sigma floor, and run "
+                "again with --fresh"
+            )
+
+    def time_epoch(epoch, logs):
+        logs["seconds"] = round(time.monotonic() - now["start"], 3)
+
+    def save(epoch, logs):
+        save_checkpoint(model, checkpoint, settings, epoch + 1)
+        bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
+        bar.update()
+
+    on = keras.callbacks.LambdaCallback
+    return [
+        on(on_epoch_begin=begin_epoch, on_train_batch_end=check_loss, on_epoch_end=time_epoch),
+        # The log comes before the checkpoint: resuming cuts a row too many, but could not restore one.
+        keras.callbacks.CSVLogger(log, append=True),
+        on(on_epoch_end=save, on_train_end=lambda logs: bar.close()),
+    ]
+
+
+def evaluate_nll(generator, series, chunk_steps=20):
+    """Mean NLL of series (rows, length) under a compiled G, in nats per step, weights at rest, zero state."""
+    inputs, targets = training_chunks(series, chunk_steps)
+    reset_state(generator)
+    return generator.evaluate(inputs, targets, batch_size=len(series), verbose=0)
+
+
+def load_generator(path):
+    """Load a trained G. Raises ValueError naming the file and the next step if it is missing or damaged."""
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"no trained generator can be read from {path} ({error}): run notebook {Path(path).stem[:2]} "
+            "with the same parameters, or ./run_all.sh"
+        ) from error
+
+
+def log_path(checkpoint):
+    """Path of the loss log that belongs to a checkpoint."""
+    return Path(checkpoint).with_suffix(".csv")
+
+
+def read_log(checkpoint):
+    """Read the log of a run: DataFrame with columns epoch, loss, seconds and the metrics of the model."""
+    table = pd.read_csv(log_path(checkpoint))
+    return table[[name for name in table.columns if not name.startswith("val_")]]
+
+
+def _trim_log(log, epochs_done):
+    if not epochs_done:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.unlink(missing_ok=True)
+        return
+    header, *rows = log.read_text().splitlines(keepends=True) if log.exists() else [""]
+    if len(rows) < epochs_done:
+        raise ValueError(
+            f"{log} has {len(rows)} of the {epochs_done} epochs of its checkpoint: run ./run_all.sh with "
+            "--fresh, or delete the checkpoint, to start again"
+        )
+    with atomic_path(log) as temporary:
+        temporary.write_text("".join([header, *rows[:epochs_done]]))
+
+
+def _with_version(settings):
+    return settings | {"keras": ".".join(keras.version().split(".")[:2])}
