@@ -101,6 +101,8 @@ run_profile() {
   folder=$(python -m sensegen_utils.records "$profile")
   if [[ -n $fresh ]]; then rm -rf results/"$folder"/{checkpoints,records,samples}; fi
   mkdir -p "results/$folder/notebooks"
+  # Without archive and network, one look for them is enough.
+  if [[ $folder == simulated-* ]]; then export SENSEGEN_HAR_ARCHIVE=${SENSEGEN_HAR_ARCHIVE:-$PWD/data/simulated-har.zip}; fi
   export profile folder
   export -f notebook job quiet
   notebook 01_data_preparation ""

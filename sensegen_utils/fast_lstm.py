@@ -1,4 +1,4 @@
-"""A drop-in `keras.layers.LSTM` whose training costs a third to two thirds on a CPU with small batches.
+"""A drop-in `keras.layers.LSTM` that trains small batches on a CPU in a third to two thirds of the time.
 
 Training on a few short chunks at a time is bound by overhead, not by arithmetic: stock Keras dispatches
 dozens of small operations per time step, and adds one outer product to each weight gradient at every step.

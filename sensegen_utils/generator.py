@@ -5,6 +5,8 @@ import math
 import keras
 from keras import layers, ops
 
+from sensegen_utils.fast_lstm import FastLSTM
+
 COMPONENTS = 24  # report, "GMM parameters": l[1..24], l[25..48], l[49..72]
 SIGMA_FLOOR = 1e-3  # ours: about one count of a 12-bit sensor at +-2 g; in the signal's unit (g or rad/s)
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
@@ -34,7 +36,7 @@ def build_generator(
     hidden = inputs
     for _ in range(lstm_layers):
         kernels = _tf1_lstm_kernels(hidden.shape[-1], lstm_units) if tf1_initializers else {}
-        hidden = layers.LSTM(lstm_units, return_sequences=True, stateful=batch_size is not None, **kernels)(
+        hidden = FastLSTM(lstm_units, return_sequences=True, stateful=batch_size is not None, **kernels)(
             hidden
         )
     hidden = layers.Dense(128, activation="sigmoid", name="DENSE1", **_tf1_dense_kernel(tf1_initializers))(

@@ -17,7 +17,7 @@ PROFILES = {
         "generator_epochs": 101,
         "judge_epochs": 40,
         "judge_stride": 8,
-        "rounds": 3,
+        "rounds": 5,
         "discriminator_epochs_per_round": 20,
         "generator_epochs_per_round": 10,
     },

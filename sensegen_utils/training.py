@@ -72,16 +72,16 @@ def save_checkpoint(model, checkpoint, settings, epochs):
             )
 
 
-def training_callbacks(model, checkpoint, settings, epochs_done, epochs):
+def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_every=10):
     """Keras callbacks of a resumable run, for ``fit(..., initial_epoch=epochs_done, verbose=0)``.
 
     They reset the carried state at each epoch, as the report's code does; stop with FloatingPointError on a
     loss that is not finite; append epoch, loss and seconds to the log beside the checkpoint; save the
-    checkpoint after each epoch; and show progress with the current loss and the time left.
+    checkpoint at the end and after each epoch that ends ``save_every`` seconds after the last one; and show progress with the current loss and the time left.
     """
     log = log_path(checkpoint)
     _trim_log(log, epochs_done)
-    now = {}
+    now = {"saved": time.monotonic()}
     bar = tqdm(desc=Path(checkpoint).stem, initial=epochs_done, total=epochs, unit="epoch", mininterval=5)
 
     def begin_epoch(epoch, logs=None):
@@ -91,8 +91,8 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs):
     def check_loss(batch, logs):
         if not np.isfinite(logs["loss"]):
             raise FloatingPointError(
-                f"the loss became {logs['loss']} in epoch {now['epoch']}, update {batch}. The weights before "
-                f"that epoch are in {checkpoint}: lower the learning rate or raise the sigma floor, and run "
+                f"the loss became {logs['loss']} in epoch {now['epoch']}, update {batch}. The last good weights "
+                f"are in {checkpoint}: lower the learning rate or raise the sigma floor, and run "
                 "again with --fresh"
             )
 
@@ -100,7 +100,9 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs):
         logs["seconds"] = round(time.monotonic() - now["start"], 3)
 
     def save(epoch, logs):
-        save_checkpoint(model, checkpoint, settings, epoch + 1)
+        if epoch + 1 == epochs or time.monotonic() - now["saved"] >= save_every:
+            save_checkpoint(model, checkpoint, settings, epoch + 1)
+            now["saved"] = time.monotonic()
         bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
         bar.update()
 

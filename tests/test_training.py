@@ -1,0 +1,223 @@
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from sensegen_utils.generator import build_generator, mixture_nll
+from sensegen_utils.series import training_chunks
+from sensegen_utils.training import (
+    load_generator,
+    log_path,
+    read_log,
+    resume,
+    save_checkpoint,
+    set_seed,
+    training_callbacks,
+)
+
+TESTS = str(Path(__file__).parent)
+SERIES = np.random.default_rng(0).normal(size=(4, 161)).astype("float32")
+SETTINGS = {"run": "test", "sigma_floor": 1e-3}
+
+
+def compiled_generator():
+    set_seed(0)
+    model = build_generator(8, 2, batch_size=4)
+    model.compile(keras.optimizers.Adam(1e-2, global_clipnorm=1.0), loss=mixture_nll)
+    return model
+
+
+def train(checkpoint, epochs, settings=SETTINGS, extra=()):
+    model = compiled_generator()
+    done = resume(model, checkpoint, settings)
+    inputs, targets = training_chunks(SERIES, 20)
+    callbacks = [*training_callbacks(model, checkpoint, settings, done, epochs, save_every=0), *extra]
+    model.fit(
+        inputs, targets, batch_size=4, shuffle=False, verbose=0, initial_epoch=done, epochs=epochs,
+        callbacks=callbacks,
+    )  # fmt: skip
+    return model
+
+
+def assert_same_training(ours, theirs):
+    for one, other in zip(ours.weights, theirs.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def assert_same_log(ours, theirs):
+    np.testing.assert_array_equal(read_log(ours)[["epoch", "loss"]], read_log(theirs)[["epoch", "loss"]])
+
+
+def test_resumed_training_equals_uninterrupted_training(tmp_path):
+    whole = train(tmp_path / "whole.keras", 6)
+    train(tmp_path / "parts.keras", 2)
+    train(tmp_path / "parts.keras", 5)
+    parts = train(tmp_path / "parts.keras", 6)
+    assert_same_training(whole, parts)
+    assert_same_log(tmp_path / "whole.keras", tmp_path / "parts.keras")
+    assert read_log(tmp_path / "parts.keras").epoch.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_ctrl_c_loses_at_most_the_running_epoch(tmp_path):
+    def interrupt(batch, logs):
+        if interrupted.model.optimizer.iterations.numpy() == 20:  # the fourth update of the third epoch
+            raise KeyboardInterrupt
+
+    interrupted = keras.callbacks.LambdaCallback(on_train_batch_end=interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "parts.keras", 4, extra=[interrupted])
+    assert len(read_log(tmp_path / "parts.keras")) == 2
+    assert_same_training(train(tmp_path / "parts.keras", 4), train(tmp_path / "whole.keras", 4))
+
+
+KILLED = textwrap.dedent("""
+    import sys, pathlib
+    sys.path.insert(0, {tests!r})
+    import keras
+    from test_training import train
+    slow = keras.callbacks.LambdaCallback(on_train_batch_end=lambda b, logs: __import__("time").sleep(0.02))
+    train(pathlib.Path({checkpoint!r}), 40, extra=[slow])
+""")
+
+
+def test_kill_9_twice_then_the_same_numbers(tmp_path):
+    checkpoint = tmp_path / "killed.keras"
+    code = KILLED.format(tests=TESTS, checkpoint=str(checkpoint))
+    for epochs in (3, 8):
+        process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 90
+        while time.monotonic() < deadline and process.poll() is None:
+            log = log_path(checkpoint)
+            if log.exists() and len(log.read_text().splitlines()) > epochs:
+                break
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+    assert_same_training(train(checkpoint, 40), train(tmp_path / "whole.keras", 40))
+    assert_same_log(checkpoint, tmp_path / "whole.keras")
+
+
+def test_a_row_that_the_checkpoint_does_not_know_is_cut_off(tmp_path):
+    train(tmp_path / "g.keras", 2)
+    with log_path(tmp_path / "g.keras").open("a") as log:
+        log.write("2,1.0,0.1,NA,NA\n3,half a li")  # a kill between log and checkpoint, or in the middle
+    train(tmp_path / "g.keras", 3)
+    assert read_log(tmp_path / "g.keras").epoch.tolist() == [0, 1, 2]
+
+
+def test_a_missing_log_is_an_error_not_a_gap(tmp_path):
+    train(tmp_path / "g.keras", 2)
+    log_path(tmp_path / "g.keras").unlink()
+    with pytest.raises(ValueError, match=r"g\.csv has 0 of the 2 epochs.*--fresh"):
+        train(tmp_path / "g.keras", 3)
+
+
+def test_a_non_finite_loss_stops_with_a_clear_error_and_keeps_the_last_good_weights(tmp_path):
+    train(tmp_path / "g.keras", 1)
+    poison = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: poison.model.layers[-1].bias.assign(np.full(72, np.nan))
+    )
+    with pytest.raises(FloatingPointError, match=r"nan in epoch 1, update 0.*g\.keras.*--fresh"):
+        train(tmp_path / "g.keras", 3, extra=[poison])
+    assert np.isfinite(read_log(tmp_path / "g.keras").loss).all()
+    assert all(np.isfinite(weight).all() for weight in load_generator(tmp_path / "g.keras").get_weights())
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
+    train(tmp_path / "g.keras", 1)
+    with pytest.raises(ValueError, match=r"g\.keras.*sigma_floor 0\.001, now 0\.01.*--fresh"):
+        resume(compiled_generator(), tmp_path / "g.keras", SETTINGS | {"sigma_floor": 0.01})
+
+
+def test_a_checkpoint_of_another_version_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(keras, "version", lambda: "9.1.0")
+    save_checkpoint(compiled_generator(), tmp_path / "g.keras", SETTINGS, 1)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match=r"keras '9\.1', now '3\."):
+        resume(compiled_generator(), tmp_path / "g.keras", SETTINGS)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "not a checkpoint", "weights missing"])
+def test_a_damaged_checkpoint_is_named(tmp_path, damage):
+    checkpoint = tmp_path / "g.keras"
+    train(checkpoint, 1)
+    if damage == "truncated":
+        checkpoint.write_bytes(checkpoint.read_bytes()[:3000])
+    elif damage == "not a checkpoint":
+        checkpoint.write_text("nothing")
+    else:
+        with zipfile.ZipFile(checkpoint) as archive:
+            settings = archive.read("training.json")
+        with zipfile.ZipFile(checkpoint, "w") as archive:
+            archive.writestr("training.json", settings)
+    with pytest.raises(ValueError, match=r"g\.keras is damaged.*--fresh"):
+        resume(compiled_generator(), checkpoint, SETTINGS)
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path):
+    checkpoint = tmp_path / "g.keras"
+    train(checkpoint, 1)
+    before = checkpoint.read_bytes()
+    code = textwrap.dedent(f"""
+        import resource, signal, sys
+        sys.path.insert(0, {TESTS!r})
+        from test_training import train
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+        train({str(checkpoint)!r}, 2)
+    """)
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert run.returncode != 0
+    assert "could not write" in run.stderr and "g.keras" in run.stderr and "Free some space" in run.stderr
+    assert checkpoint.read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_loading_a_missing_generator_says_what_makes_it(tmp_path):
+    with pytest.raises(ValueError, match="run notebook 02"):
+        load_generator(tmp_path / "02_absent.keras")
+
+
+ELSEWHERE = textwrap.dedent("""
+    import sys, pathlib, json
+    sys.path.insert(0, {tests!r})
+    from sensegen_utils.training import evaluate_nll
+    from test_training import SERIES, train, read_log
+    model = train(pathlib.Path({checkpoint!r}), 5)
+    print(json.dumps(read_log({checkpoint!r}).loss.tolist() + [evaluate_nll(model, SERIES)]))
+""")
+
+
+def test_same_seed_same_machine_same_numbers_and_close_to_them_on_other_kernels(tmp_path):
+    def losses(name, **environment):
+        code = ELSEWHERE.format(tests=TESTS, checkpoint=str(tmp_path / f"{name}.keras"))
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return json.loads(run.stdout.splitlines()[-1])
+
+    first = losses("first")
+    assert losses("again") == first
+    other = losses("other", TF_ENABLE_ONEDNN_OPTS="0", TF_NUM_INTRAOP_THREADS="1")
+    np.testing.assert_allclose(other, first, atol=1e-3)  # the tolerance that README states
+
+
+def test_unwritable_folder_is_named_before_training(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="could not write") as caught:
+        save_checkpoint(compiled_generator(), tmp_path / "file" / "g.keras", SETTINGS, 1)
+    assert caught.value.errno in (errno.ENOTDIR, errno.EEXIST)
