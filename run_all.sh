@@ -85,13 +85,13 @@ notebook() {
   fi
 }
 
-# One line of independent work: notebooks 2 and 3, or one experiment of notebook 4.
+# One line of independent work: notebook 2 with another seed, notebooks 2 and 3, or an experiment of notebook 4.
 job() {
-  if [[ $1 == generator ]]; then
-    notebook 02_mdn_generator "" && notebook 03_discriminator ""
-  else
-    notebook 04_alternating_training "-$1-$2" -p SIGNAL "$1" -p LSTM_UNITS "$2" -p LSTM_LAYERS "$3"
-  fi
+  case $1 in
+    judge) notebook 02_mdn_generator "" && notebook 03_discriminator "" ;;
+    generator) notebook 02_mdn_generator "-seed$2" -p SEED "$2" ;;
+    experiment) notebook 04_alternating_training "-$2-$3" -p SIGNAL "$2" -p LSTM_UNITS "$3" -p LSTM_LAYERS "$4" ;;
+  esac
 }
 
 run_profile() {
@@ -107,7 +107,7 @@ run_profile() {
   export -f notebook job quiet
   notebook 01_data_preparation ""
   # Two jobs at a time, one thread each: on two cores faster than one after the other.
-  { echo generator; python -m sensegen_utils.profiles; } |
+  { echo judge; python -m sensegen_utils.profiles "$profile"; } |
     TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 xargs -P 2 -L 1 bash -c 'set -euo pipefail; job "$@"' _
   notebook 05_results_and_figures ""
   echo "== $profile done in $((SECONDS - start)) s: results/$folder/REPORT.md"

@@ -5,27 +5,19 @@ Source: D. Anguita et al., A Public Domain Dataset for Human Activity Recognitio
 """
 
 import hashlib
-import http.client
 import io
 import json
 import os
 import tempfile
-import urllib.error
-import urllib.request
-import uuid
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
-
-try:
-    import fcntl
-except ImportError:  # Windows; two downloads at the same time then spoil each other, and both say so
-    fcntl = None
 
 from sensegen_utils import paths
+from sensegen_utils.download import ArchiveError, download
+from sensegen_utils.records import atomic_path
 from sensegen_utils.series import continues, neighbours
 
 FOLDER = "UCI HAR Dataset"
@@ -44,17 +36,8 @@ PARTS = {"train": (7352, 21), "test": (2947, 9)}  # windows, volunteers
 WINDOW = 128  # samples, 2.56 s at 50 Hz
 _SUMS = Path(__file__).with_name("uci_har_sha256.txt").read_text("utf-8")
 EXPECTED = dict(reversed(line.split("  ")) for line in _SUMS.splitlines())  # name: sha256
-URLS = (
-    "https://archive.ics.uci.edu/static/public/240/human+activity+recognition+using+smartphones.zip",
-    "https://archive.ics.uci.edu/ml/machine-learning-databases/00240/UCI%20HAR%20Dataset.zip",
-)
-TIMEOUT = 10  # seconds without a byte from the server
 SIMULATED_MARKER = "THESE DATA ARE SIMULATED: no volunteer was measured."
 SIMULATED_NAME = "simulated-har.zip"
-
-
-class ArchiveError(RuntimeError):
-    """The archive is missing, damaged or not what it should be; the text names the file and the next step."""
 
 
 def check_signal(name):
@@ -105,7 +88,9 @@ def find_archive():
                 f"use the archive in {paths.DATA} or download it there."
             )
         return Path(given)
-    cached = [zipped for zipped in sorted(paths.DATA.glob("*.zip")) if zipped.name != SIMULATED_NAME]
+    # A name with a dot in front is a file that another process is still writing.
+    zips = [path for path in sorted(paths.DATA.glob("*.zip")) if not path.name.startswith(".")]
+    cached = [path for path in zips if path.name != SIMULATED_NAME]
     if (paths.DATA / FOLDER).is_dir():
         cached.append(paths.DATA / FOLDER)
     if cached:
@@ -116,31 +101,6 @@ def find_archive():
     except (OSError, ArchiveError) as error:
         print(error)
         return None
-
-
-def download(destination, urls=URLS):
-    """Download the archive to ``destination`` from the first of ``urls`` that serves it; return the path.
-
-    A broken download is continued, also by a later call. If another process is downloading, wait for it; if
-    ``destination`` is there, leave it. Raises ArchiveError, which tells what happened at each address.
-    """
-    destination, failures = Path(destination), []
-    with _alone_in(destination.parent):
-        if destination.exists():
-            return destination
-        for number, url in enumerate(urls):
-            # A partial file for each address: one serves the zip, the other a zip that holds it.
-            part = destination.with_name(f"{destination.name}.{number}.part")
-            try:
-                _fetch(url, part)
-                _check_zip(part)
-                return part.replace(destination)
-            except (OSError, http.client.HTTPException, ArchiveError) as error:
-                failures.append(f"\n  {url}: {error}")
-    raise ArchiveError(
-        f"The archive could not be downloaded:{''.join(failures)}\nRun again to continue, or download it in "
-        f"a browser and put the zip into {destination.parent}."
-    )
 
 
 def validate(har):
@@ -350,83 +310,14 @@ def _write_cache(archive, stamp, har):
     entry = {"stamp": stamp} | {key: har[key] for key in ("kind", "differs", "sha256")}
     try:
         paths.DATA.mkdir(parents=True, exist_ok=True)
-        with replacing(_cache(har["sha256"])) as file:
-            np.savez_compressed(file, **arrays)
+        with atomic_path(_cache(har["sha256"])) as temporary:
+            np.savez_compressed(temporary, **arrays)
         try:
             entries = dict(json.loads(_index().read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             entries = {}
-        with replacing(_index()) as file:
-            file.write(json.dumps(entries | {str(archive.resolve()): entry}, indent=1).encode())
+        with atomic_path(_index()) as temporary:
+            temporary.write_text(json.dumps(entries | {str(archive.resolve()): entry}, indent=1), "utf-8")
     except OSError as error:
-        print(f"No cache in {paths.DATA.name}/ ({error.strerror}): the archive is read anew each time.")
-
-
-@contextmanager
-def replacing(path):
-    """Yield a temporary binary file that becomes ``path`` if all goes well; else ``path`` is untouched."""
-    # Of a name of its own, since notebooks that run at the same time write the same files.
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def _alone_in(folder):
-    if fcntl is None:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _fetch(url, part):
-    while True:
-        before = part.stat().st_size if part.exists() else 0
-        try:
-            return _fetch_rest(url, part, before)
-        except (OSError, http.client.HTTPException):
-            if not part.exists() or part.stat().st_size <= before:
-                raise  # it got no further than the attempt before
-
-
-def _fetch_rest(url, part, before):
-    request = urllib.request.Request(url, headers={"Range": f"bytes={before}-"} if before else {})
-    try:
-        response = urllib.request.urlopen(request, timeout=TIMEOUT)
-    except urllib.error.HTTPError as error:
-        if error.code == 416 and before:
-            return  # nothing is left to fetch
-        raise
-    with response:
-        start = before if response.status == 206 else 0
-        length = response.headers["Content-Length"]
-        total = start + int(length) if length else None
-        with (
-            part.open("ab" if start else "wb") as file,
-            tqdm(total=total, initial=start, unit="B", unit_scale=True, desc="UCI HAR") as bar,
-        ):
-            while chunk := response.read(1 << 18):
-                file.write(chunk)
-                bar.update(len(chunk))
-            if total is not None and file.tell() != total:
-                raise ConnectionError(f"the connection broke off at {file.tell():,} of {total:,} bytes")
-
-
-def _check_zip(part):
-    try:
-        with zipfile.ZipFile(part) as downloaded:
-            damaged = downloaded.testzip()
-    except Exception as error:  # damaged zips raise a dozen kinds
-        damaged = error
-    if damaged:
-        part.unlink(missing_ok=True)
-        raise ArchiveError(f"what came is no readable zip ({damaged}); the partial file is deleted")
+        reason = os.strerror(error.errno) if error.errno else error
+        print(f"No cache in {paths.DATA.name}/ ({reason}): the archive is read anew each time.")

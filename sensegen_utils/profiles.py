@@ -3,9 +3,10 @@
 PROFILES = {
     # Each notebook in under 30 s: shows that everything runs, its numbers mean nothing.
     "smoke": {
-        "series_steps": 801,  # of the 7352 steps of the report's series
+        "series_steps": 201,  # of the 7352 steps of the report's series
         "generator_epochs": 3,  # notebook 02
-        "judge_epochs": 2,  # notebook 03, each discriminator
+        "generator_seeds": 1,  # runs of notebook 02: SEED, SEED + 1, ...
+        "judge_epochs": 2,  # notebook 03, each discriminator at most
         "judge_stride": 64,  # steps between two training sequences of notebook 03
         "rounds": 2,  # notebook 04, at most: Algorithm 1's T
         "discriminator_epochs_per_round": 2,  # report: 200
@@ -15,7 +16,8 @@ PROFILES = {
     "quick": {
         "series_steps": 7352,
         "generator_epochs": 101,
-        "judge_epochs": 40,
+        "generator_seeds": 3,
+        "judge_epochs": 80,
         "judge_stride": 8,
         "rounds": 5,
         "discriminator_epochs_per_round": 20,
@@ -25,7 +27,8 @@ PROFILES = {
     "full": {
         "series_steps": 7352,
         "generator_epochs": 1500,
-        "judge_epochs": 80,
+        "generator_seeds": 3,
+        "judge_epochs": 200,
         "judge_stride": 8,
         "rounds": 20,
         "discriminator_epochs_per_round": 200,
@@ -56,6 +59,10 @@ def run_name(signal, lstm_units, lstm_layers, seed):
     return f"{signal}-{lstm_layers}x{lstm_units}-seed{seed}"
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # for run_all.sh: the independent jobs of a profile, one a line, long ones first
+    import sys
+
     for experiment in EXPERIMENTS:
-        print(experiment["signal"], experiment["lstm_units"], experiment["lstm_layers"])
+        print("experiment", experiment["signal"], experiment["lstm_units"], experiment["lstm_layers"])
+    for seed in range(1, get_profile(sys.argv[1])["generator_seeds"]):
+        print("generator", seed)

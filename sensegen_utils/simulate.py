@@ -7,7 +7,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
-from sensegen_utils.har import ACTIVITIES, EXPECTED, FOLDER, SIGNALS, SIMULATED_MARKER, WINDOW, replacing
+from sensegen_utils.har import ACTIVITIES, EXPECTED, FOLDER, SIGNALS, SIMULATED_MARKER, WINDOW
+from sensegen_utils.records import atomic_path
 from sensegen_utils.series import STEP
 
 RATE = 50  # Hz
@@ -51,7 +52,7 @@ def simulate_har(path, seed=0, train_subjects=6, test_subjects=2, repeats=2):
             files[f"{FOLDER}/{part}/Inertial Signals/{name}_{part}.txt"] = _text(values)
         files[f"{FOLDER}/{part}/y_{part}.txt"] = "".join(f"{label}\n" for label in activity)
         files[f"{FOLDER}/{part}/subject_{part}.txt"] = "".join(f"{label}\n" for label in subject)
-    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name in EXPECTED:
             info = zipfile.ZipInfo(name)  # of a fixed date, so that one seed gives one file
             archive.writestr(info, files[name], zipfile.ZIP_DEFLATED, compresslevel=1)

@@ -77,11 +77,12 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
 
     They reset the carried state at each epoch, as the report's code does; stop with FloatingPointError on a
     loss that is not finite; append epoch, loss and seconds to the log beside the checkpoint; save the
-    checkpoint at the end and after each epoch that ends ``save_every`` seconds after the last one; and show progress with the current loss and the time left.
+    checkpoint at the end, and after each epoch that ends ``save_every`` seconds after the last one saved;
+    and show progress with the current loss and the time left.
     """
     log = log_path(checkpoint)
     _trim_log(log, epochs_done)
-    now = {"saved": time.monotonic()}
+    now = {"saved": time.monotonic(), "epochs": epochs_done, "saved_epochs": epochs_done}
     bar = tqdm(desc=Path(checkpoint).stem, initial=epochs_done, total=epochs, unit="epoch", mininterval=5)
 
     def begin_epoch(epoch, logs=None):
@@ -91,18 +92,27 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
     def check_loss(batch, logs):
         if not np.isfinite(logs["loss"]):
             raise FloatingPointError(
-                f"the loss became {logs['loss']} in epoch {now['epoch']}, update {batch}. The last good weights "
-                f"are in {checkpoint}: lower the learning rate or raise the sigma floor, and run "
-                "again with --fresh"
+                f"the loss became {logs['loss']} in epoch {now['epoch']}, update {batch}. The last good "
+                f"weights are in {checkpoint}: lower the learning rate or raise the sigma floor, and "
+                "run again with --fresh"
             )
 
     def time_epoch(epoch, logs):
         logs["seconds"] = round(time.monotonic() - now["start"], 3)
 
-    def save(epoch, logs):
-        if epoch + 1 == epochs or time.monotonic() - now["saved"] >= save_every:
-            save_checkpoint(model, checkpoint, settings, epoch + 1)
-            now["saved"] = time.monotonic()
+    def save():
+        if now["epochs"] > now["saved_epochs"]:
+            save_checkpoint(model, checkpoint, settings, now["epochs"])
+            now.update(saved=time.monotonic(), saved_epochs=now["epochs"])
+
+    def finish(logs=None):
+        save()
+        bar.close()
+
+    def finish_epoch(epoch, logs):
+        now["epochs"] = epoch + 1
+        if time.monotonic() - now["saved"] >= save_every:
+            save()
         bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
         bar.update()
 
@@ -111,7 +121,7 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
         on(on_epoch_begin=begin_epoch, on_train_batch_end=check_loss, on_epoch_end=time_epoch),
         # The log comes before the checkpoint: resuming cuts a row too many, but could not restore one.
         keras.callbacks.CSVLogger(log, append=True),
-        on(on_epoch_end=save, on_train_end=lambda logs: bar.close()),
+        on(on_epoch_end=finish_epoch, on_train_end=finish),
     ]
 
 

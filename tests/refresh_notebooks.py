@@ -1,0 +1,29 @@
+"""Execute the notebooks in place, in smoke, and keep the outputs that nbval compares.
+
+For maintainers, after a change that moves numbers on purpose: python tests/refresh_notebooks.py
+It needs the official archive, and the smoke results of all experiments: ./run_all.sh smoke --fresh
+"""
+
+import nbformat
+import papermill
+
+from sensegen_utils.har import load_har
+from sensegen_utils.paths import ROOT
+
+if load_har()["kind"] != "official":
+    raise SystemExit("the committed outputs are those of the official archive; set $SENSEGEN_HAR_ARCHIVE")
+
+for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    executed = papermill.execute_notebook(path, None, kernel_name="python3", cwd=path.parent)
+    executed.metadata.pop("papermill", None)
+    executed.metadata.kernelspec.display_name = "Python 3"
+    executed.metadata.language_info = {"name": "python"}
+    for cell in executed.cells:
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        if cell.metadata.get("tags") == []:
+            del cell.metadata["tags"]
+        if cell.cell_type == "code":
+            # Progress bars and logs: they differ from run to run and are no results.
+            cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    nbformat.write(executed, path)

@@ -1,0 +1,114 @@
+"""What a notebook must be to be read on the web, run by papermill and compared by nbval."""
+
+import nbformat
+import papermill
+import pytest
+from papermill.exceptions import PapermillExecutionError
+
+from sensegen_utils.paths import ROOT
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+PARAMETERS = {"PROFILE", "SIGNAL", "LSTM_UNITS", "LSTM_LAYERS", "SEED"}
+IGNORED_AT_MOST = 14  # cells whose outputs hold timings, or decisions of a D trained for seconds
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def test_numbered_without_gap():
+    assert [path.name[:3] for path in NOTEBOOKS] == [f"0{n}_" for n in range(1, len(NOTEBOOKS) + 1)]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_one_parameters_cell_with_known_names_and_smoke_as_default(path):
+    (parameters,) = [cell for cell in code_cells(path) if "parameters" in tags(cell)]
+    values = {}
+    exec(parameters.source, values)
+    names = {name for name in values if name.isupper()}
+    assert {"PROFILE", "SEED"} <= names <= PARAMETERS
+    assert values["PROFILE"] == "smoke"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_committed_as_executed_from_top_to_bottom(path):
+    cells = code_cells(path)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    for cell in cells:
+        assert not {"papermill", "execution"} & set(cell.metadata)
+        for output in cell.outputs:
+            assert output.output_type != "error" and output.get("name") != "stderr"
+    assert path.stat().st_size < 1_000_000
+    assert nbformat.read(path, as_version=4).metadata.kernelspec.name == "python3"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_reads_well(path):
+    notebook = nbformat.read(path, as_version=4)
+    head = notebook.cells[0].source
+    for word in ("**Question.**", "**Input**", "**Output**", "**Time**", "**You should see**"):
+        assert word in head
+    assert "## What we found" in "".join(cell.source for cell in notebook.cells) or path.name.startswith("05")
+    for cell in code_cells(path):
+        assert sum(bool(line.strip()) for line in cell.source.splitlines()) <= 22, cell.source[:200]
+    for number, cell in enumerate(notebook.cells):
+        if "plt.show()" in cell.source and not cell.source.startswith("def "):
+            assert notebook.cells[number + 1].cell_type == "markdown", "a figure without a sentence on it"
+
+
+def test_few_outputs_are_left_out_of_the_comparison():
+    ignored = [cell for path in NOTEBOOKS for cell in code_cells(path) if "nbval-ignore-output" in tags(cell)]
+    assert len(ignored) <= IGNORED_AT_MOST
+
+
+@pytest.fixture
+def run_in_scratch(tmp_path, monkeypatch, simulated_archive):
+    monkeypatch.setenv("SENSEGEN_ROOT", str(tmp_path))
+    monkeypatch.setenv("SENSEGEN_HAR_ARCHIVE", str(simulated_archive))
+
+    def run(number, **parameters):
+        (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
+        papermill.execute_notebook(
+            path,
+            tmp_path / "out.ipynb",
+            parameters,
+            kernel_name="python3",
+            cwd=path.parent,
+            progress_bar=False,
+        )
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("number", "parameters", "message"),
+    [
+        ("02", {"SIGNAL": "heart_rate"}, "Unknown signal 'heart_rate'.*total_acc_x"),
+        ("01", {"PROFILE": "fast"}, "unknown profile 'fast'; choose one of: smoke, quick, full"),
+        ("03", {}, "run notebook 02"),
+        ("05", {}, "01_data_preparation.json: run notebook 01"),
+    ],
+)
+def test_wrong_input_gets_a_clear_error(run_in_scratch, number, parameters, message):
+    with pytest.raises(PapermillExecutionError, match=message):
+        run_in_scratch(number, **parameters)
+
+
+@pytest.mark.parametrize("archive", ["missing", "damaged"])
+def test_a_missing_or_damaged_archive_gets_a_clear_error(run_in_scratch, tmp_path, monkeypatch, archive):
+    path = tmp_path / "UCI HAR Dataset.zip"
+    if archive == "damaged":
+        path.write_bytes(b"PK but no zip")
+    monkeypatch.setenv("SENSEGEN_HAR_ARCHIVE", str(path))
+    with pytest.raises(PapermillExecutionError, match="SENSEGEN_HAR_ARCHIVE"):
+        run_in_scratch("01")
+
+
+def test_another_signal_of_the_nine_runs_through(run_in_scratch, tmp_path):
+    run_in_scratch("02", SIGNAL="body_acc_z", LSTM_UNITS=8, LSTM_LAYERS=2)
+    (record,) = (tmp_path / "results" / "simulated-smoke" / "records").glob("02_*.json")
+    assert "body_acc_z-2x8" in record.name
