@@ -82,7 +82,7 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
     """
     log = log_path(checkpoint)
     _trim_log(log, epochs_done)
-    now = {"saved": time.monotonic(), "epochs": epochs_done, "saved_epochs": epochs_done}
+    now = {"saved": time.monotonic(), "epochs": epochs_done}
     bar = tqdm(desc=Path(checkpoint).stem, initial=epochs_done, total=epochs, unit="epoch", mininterval=5)
 
     def begin_epoch(epoch, logs=None):
@@ -101,11 +101,11 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
         logs["seconds"] = round(time.monotonic() - now["start"], 3)
 
     def save():
-        if now["epochs"] > now["saved_epochs"]:
-            save_checkpoint(model, checkpoint, settings, now["epochs"])
-            now.update(saved=time.monotonic(), saved_epochs=now["epochs"])
+        save_checkpoint(model, checkpoint, settings, now["epochs"])
+        now["saved"] = time.monotonic()
 
     def finish(logs=None):
+        # Also if the last epoch is saved already: an optimizer that averages weights has just set them.
         save()
         bar.close()
 
