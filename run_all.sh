@@ -44,7 +44,9 @@ prepare_environment() {
       uv pip install --quiet --python .venv --require-hashes -r requirements.lock
       uv pip install --quiet --python .venv --no-deps --no-build-isolation -e .
     else
-      "$(find_python)" -m venv --clear .venv
+      local python
+      python=$(find_python)
+      "$python" -m venv --clear .venv
       .venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock
       .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
     fi
@@ -66,17 +68,18 @@ find_python() {
 
 # Leaves out what papermill, ipykernel and TensorFlow say of themselves, and pictures.
 quiet() {
-  grep --line-buffered -vE '^ *$|^(Executing|Ending) Cell|^(In|Out)put Notebook:|^Working directory:' |
-    grep --line-buffered -vE '^Executing notebook|IPKernelApp|[IWE]0000 |absl::Init|<Figure size'
+  local chatter='^ *$|^(Executing|Ending) Cell|^(In|Out)put Notebook:|^Working directory:|^Executing notebook'
+  grep --line-buffered -vE "$chatter|IPKernelApp|[IWE]0000 |absl::Init|<Figure size" || true # none left is fine
 }
 
 # notebook NAME SUFFIX [-p PARAMETER VALUE]...: execute one notebook, its output on the terminal line by line.
 notebook() {
   local name=$1 suffix=$2 start=$SECONDS; shift 2
-  local output=results/$folder/notebooks/$name$suffix.ipynb
+  local output=$results/notebooks/$name$suffix.ipynb
   echo "== $name$suffix ($profile)"
   if papermill notebooks/"$name".ipynb "$output" --cwd notebooks -k python3 -p PROFILE "$profile" "$@" \
-      --no-progress-bar --log-output 2>&1 | quiet | sed "s/^/[$name$suffix] /"; then
+      --no-progress-bar --log-output 2>&1 | quiet |
+    while IFS= read -r line; do echo "[$name$suffix] $line"; done; then
     echo "== $name$suffix done in $((SECONDS - start)) s"
   else
     echo "== FAILED: $name$suffix; the traceback stands above and in $output" >&2
@@ -99,18 +102,20 @@ run_profile() {
   local start=$SECONDS
   # Finds the data; if they are simulated, it says so loudly and names another folder.
   folder=$(python -m sensegen_utils.records "$profile")
-  if [[ -n $fresh ]]; then rm -rf results/"$folder"/{checkpoints,records,samples}; fi
-  mkdir -p "results/$folder/notebooks"
+  results=${SENSEGEN_ROOT:-$PWD}/results/$folder
+  if [[ -n $fresh ]]; then rm -rf "$results"/{checkpoints,records,samples}; fi
+  mkdir -p "$results/notebooks"
   # Without archive and network, one look for them is enough.
-  if [[ $folder == simulated-* ]]; then export SENSEGEN_HAR_ARCHIVE=${SENSEGEN_HAR_ARCHIVE:-$PWD/data/simulated-har.zip}; fi
-  export profile folder
+  local stand_in=${SENSEGEN_ROOT:-$PWD}/data/simulated-har.zip
+  if [[ $folder == simulated-* && -f $stand_in ]]; then export SENSEGEN_HAR_ARCHIVE=${SENSEGEN_HAR_ARCHIVE:-$stand_in}; fi
+  export profile results
   export -f notebook job quiet
   notebook 01_data_preparation ""
   # Two jobs at a time, one thread each: on two cores faster than one after the other.
   { echo judge; python -m sensegen_utils.profiles "$profile"; } |
     TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 xargs -P 2 -L 1 bash -c 'set -euo pipefail; job "$@"' _
   notebook 05_results_and_figures ""
-  echo "== $profile done in $((SECONDS - start)) s: results/$folder/REPORT.md"
+  echo "== $profile done in $((SECONDS - start)) s; the report: results/$folder/REPORT.md"
 }
 
 # nbval compares with outputs that were made from the official archive; with other data it only runs the cells

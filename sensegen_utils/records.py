@@ -124,14 +124,16 @@ def _processor():
 
 
 def _git_commit():
+    def git(*arguments):
+        command = ["git", "-C", ROOT, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=ROOT, capture_output=True, text=True, check=True,
-        )  # fmt: skip
+        # Results are what a run changes; anything else that differs from the commit is worth a mark.
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results", ":!REPORT.md")
+        return git("rev-parse", "--short=12", "HEAD").strip() + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return described.stdout.strip()
 
 
 if __name__ == "__main__":  # for run_all.sh: the folder of a profile's results, with the data at hand

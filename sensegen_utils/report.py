@@ -86,6 +86,8 @@ DEVIATIONS = (
      "first epochs differ"),
     ("D", "listed; none in the public code", "built as listed, last step to the dense layers, tanh in DENSE1",
      "its losses are a discriminator's"),
+    ("Algorithm 1, G's half", "a minibatch of real data", "all four series, as the public code does",
+     "none known"),
     ("D's sequences", "length not stated", "128 steps, standardised", "longer ones are easier to tell apart"),
     ("first value of a sample", "uniform in the public code, noise in the paper", "standard normal",
      "the first steps of a sample"),

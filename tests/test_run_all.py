@@ -1,0 +1,39 @@
+import os
+import subprocess
+
+from sensegen_utils.paths import ROOT
+
+
+def run_all(*arguments, **environment):
+    return subprocess.run(
+        ["bash", ROOT / "run_all.sh", *arguments],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_help_names_every_command():
+    shown = run_all("--help")
+    assert shown.returncode == 0
+    for word in ("quick", "full", "smoke", "test", "lab", "--fresh", "--help", "SENSEGEN_HAR_ARCHIVE"):
+        assert word in shown.stdout
+
+
+def test_an_unknown_argument_is_refused():
+    refused = run_all("quik")
+    assert refused.returncode == 2 and "unknown argument: quik" in refused.stderr
+
+
+def test_a_failed_cell_stops_the_run_with_traceback_name_and_way_on(tmp_path, simulated_archive):
+    results = tmp_path / "results" / "simulated-smoke"
+    (results / "checkpoints").mkdir(parents=True)
+    (results / "checkpoints" / "02_body_gyro_x-1x256-seed0.keras").write_text("no checkpoint")
+    failed = run_all("smoke", SENSEGEN_ROOT=str(tmp_path), SENSEGEN_HAR_ARCHIVE=str(simulated_archive))
+    assert failed.returncode != 0
+    assert "SIMULATED DATA" in failed.stderr
+    assert "02_body_gyro_x-1x256-seed0.keras is damaged" in failed.stdout  # the traceback
+    assert "FAILED: 02_mdn_generator" in failed.stderr
+    assert "./run_all.sh smoke --fresh" in failed.stderr
+    assert "05_results_and_figures" not in failed.stdout
+    assert (results / "notebooks" / "01_data_preparation.ipynb").exists()
