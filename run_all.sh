@@ -26,27 +26,43 @@ for argument in "$@"; do
   esac
 done
 
+# Whether a Python has this project's packages, TensorFlow and Keras in the locked versions.
 has_packages() {
-  "$1" -c 'from importlib.metadata import version as v
-[v(p) for p in "tensorflow papermill jupyterlab nbval pytest ruff scikit-learn seaborn tabulate".split()]' 2>/dev/null
+  "$1" - 2>/dev/null <<'PYTHON'
+import re
+from importlib.metadata import version
+
+for package in "papermill jupyterlab nbval pytest ruff scikit-learn seaborn tabulate".split():
+    version(package)
+lock = open("requirements.lock").read()
+for package in ("tensorflow", "keras"):
+    assert re.search(rf"^{package}=={version(package)} ", lock, re.M)
+PYTHON
+}
+
+# Notebooks run in notebooks/: there it shows whether this checkout, and no other one, is installed.
+has_project() {
+  local here=$PWD
+  (cd notebooks && "$1" -c "import sensegen_utils.paths as p; assert p.__file__.startswith('$here/')" 2>/dev/null)
 }
 
 # An active environment that has the packages is used as it is; else .venv is made from the lock.
 prepare_environment() {
   if [[ -n ${VIRTUAL_ENV:-}${CONDA_PREFIX:-} ]] && has_packages python; then
-    python -c 'import sensegen_utils' 2>/dev/null || python -m pip install --quiet --no-deps --no-build-isolation -e .
+    has_project python || python -m pip install --quiet --no-deps --no-build-isolation -e .
     return
   fi
-  if ! [[ .venv/.made -nt requirements.lock ]] || ! has_packages .venv/bin/python; then
+  if ! [[ .venv/.made -nt requirements.lock ]] || ! has_packages .venv/bin/python || ! has_project "$PWD/.venv/bin/python"; then
     echo "== environment: making .venv from requirements.lock (some minutes, once)"
+    rm -rf .venv
     if command -v uv >/dev/null; then
-      uv venv --quiet --clear --python '>=3.11,<3.14' .venv
+      uv venv --quiet --python '>=3.11,<3.14' .venv
       uv pip install --quiet --python .venv --require-hashes -r requirements.lock
       uv pip install --quiet --python .venv --no-deps --no-build-isolation -e .
     else
       local python
       python=$(find_python)
-      "$python" -m venv --clear .venv
+      "$python" -m venv .venv
       .venv/bin/python -m pip install --quiet --require-hashes -r requirements.lock
       .venv/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
     fi

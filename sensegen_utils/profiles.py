@@ -15,11 +15,11 @@ PROFILES = {
     # ./run_all.sh in minutes: Algorithm 1 with both epoch counts of a round divided by ten.
     "quick": {
         "series_steps": 7352,
-        "generator_epochs": 101,
-        "generator_seeds": 3,
-        "judge_epochs": 80,
+        "generator_epochs": 51,
+        "generator_seeds": 2,
+        "judge_epochs": 60,
         "judge_stride": 8,
-        "rounds": 5,
+        "rounds": 3,
         "discriminator_epochs_per_round": 20,
         "generator_epochs_per_round": 10,
     },

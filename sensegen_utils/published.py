@@ -24,7 +24,6 @@ EPOCHS = 1500
 CHUNK_STEPS = 20  # not in the report: public code, `1500-Gyro.ipynb`
 
 # Report, Algorithm 1.
-DISCRIMINATOR_EPOCHS_PER_ROUND = 200
 GENERATOR_EPOCHS_PER_ROUND = 100
 
 # Report, "Sample Results" (None: NaN). The origins are what the public code and its logs show (spec).

@@ -87,7 +87,8 @@ def save_record(record, path):
 def load_record(path):
     """Read a record. Raises FileNotFoundError or ValueError, naming the file and what makes it anew."""
     path = Path(path)
-    remake = f"run notebook {path.stem[:2]} for this profile, or ./run_all.sh"
+    profile = path.absolute().parts[-3].removeprefix("simulated-")
+    remake = f"run notebook {path.stem[:2]} with the parameters in this name, or ./run_all.sh {profile}"
     try:
         return json.loads(path.read_text())
     except FileNotFoundError as error:

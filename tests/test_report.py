@@ -37,11 +37,13 @@ def test_committed_tables_are_those_of_the_records(results):
         assert (COMMITTED / "tables" / f"{name}.csv").read_text() == expected.to_csv(index=False), name
 
 
-def test_committed_results_are_of_official_data_and_one_commit_of_settings(results):
-    records = [results["data"], results["curve"], results["judge"], *results["experiments"]]
+def test_committed_results_are_of_official_data_and_one_commit(results):
+    records = [results["data"], *results["curves"], results["judge"], *results["experiments"]]
     assert {record["provenance"]["data"]["kind"] for record in records} == {"official"}
     assert len({record["provenance"]["data"]["sha256"] for record in records}) == 1
     assert {record["provenance"]["profile"] for record in records} == {"quick"}
+    (commit,) = {record["provenance"]["git_commit"] for record in records}
+    assert len(commit) == 12  # neither "unknown" nor marked as changed
 
 
 def test_layer_tables_are_the_reports_to_the_digit(results):
@@ -83,7 +85,7 @@ def test_verdicts_follow_the_numbers(results):
     )
     changed["data"]["shapes"]["total_acc_x"][0] = [7351, 128]
     assert table(changed, "data_shapes").iloc[0]["verdict"].startswith("deviates")
-    changed["curve"]["training_nll"][0] = published.CURVE[0]
+    changed["curves"][0]["training_nll"][0] = published.CURVE[0]
     assert table(changed, "published_curve").iloc[0]["verdict"] == "reproduced"
 
 
@@ -106,7 +108,7 @@ def test_simulated_data_are_marked_everywhere_and_keep_out_of_the_repositorys_re
 
 def test_no_number_of_the_published_curve_is_compared_on_simulated_data(results):
     changed = copy.deepcopy(results)
-    changed["curve"]["provenance"]["data"]["kind"] = "simulated"
+    changed["curves"][0]["provenance"]["data"]["kind"] = "simulated"
     assert table(changed, "published_curve").empty
 
 
