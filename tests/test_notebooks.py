@@ -1,7 +1,14 @@
 """What a notebook must be to be read on the web, run by papermill and compared by nbval."""
 
+import json
+import os
+import subprocess
+import sys
+import time
+
 import nbformat
 import papermill
+import psutil
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
@@ -9,7 +16,7 @@ from sensegen_utils.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PARAMETERS = {"PROFILE", "SIGNAL", "LSTM_UNITS", "LSTM_LAYERS", "SEED"}
-IGNORED_AT_MOST = 14  # cells whose outputs hold timings, or decisions of a D trained for seconds
+IGNORED_AT_MOST = 11  # cells whose outputs hold timings, or decisions of a D trained for seconds
 
 
 def code_cells(path):
@@ -112,3 +119,42 @@ def test_another_signal_of_the_nine_runs_through(run_in_scratch, tmp_path):
     run_in_scratch("02", SIGNAL="body_acc_z", LSTM_UNITS=8, LSTM_LAYERS=2)
     (record,) = (tmp_path / "results" / "simulated-smoke" / "records").glob("02_*.json")
     assert "body_acc_z-2x8" in record.name
+
+
+def alternate(root, archive, until=None):
+    """Run notebook 4, small; kill it and its kernel once the file ``until`` is there. Return its record."""
+    command = [sys.executable, "-m", "papermill", "04_alternating_training.ipynb", root / "out.ipynb"]
+    command += ["-k", "python3", "-p", "LSTM_UNITS", "8", "-p", "LSTM_LAYERS", "1", "--no-progress-bar"]
+    environment = os.environ | {"SENSEGEN_ROOT": str(root), "SENSEGEN_HAR_ARCHIVE": str(archive)}
+    process = subprocess.Popen(command, cwd=ROOT / "notebooks", env=environment, stderr=subprocess.DEVNULL)
+    results = root / "results" / "simulated-smoke"
+    if until is None:
+        assert process.wait(120) == 0
+        (path,) = (results / "records").glob("04_*.json")
+        record = json.loads(path.read_text())
+        return {key: record[key] for key in record.keys() - {"provenance", "training_seconds"}}
+    deadline = time.monotonic() + 120
+    while not (results / "checkpoints" / until).exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    for each in [*psutil.Process(process.pid).children(recursive=True), process]:
+        each.kill()
+    assert process.wait() == -9, "the run ended before it could be killed"
+
+
+def test_algorithm_1_killed_in_both_halves_ends_with_the_same_record(tmp_path, simulated_archive):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    killed.mkdir()
+    whole.mkdir()
+    run = "04_total_acc_x-1x8-seed0"
+    alternate(killed, simulated_archive, until=f"{run}-D.csv")
+    alternate(killed, simulated_archive, until=f"{run}-G.csv")
+    assert alternate(killed, simulated_archive) == alternate(whole, simulated_archive)
+
+
+def test_a_lost_checkpoint_is_not_taken_for_a_finished_run(run_in_scratch, tmp_path):
+    small = {"LSTM_UNITS": 8, "LSTM_LAYERS": 1}
+    run_in_scratch("04", **small)
+    (generator,) = (tmp_path / "results" / "simulated-smoke" / "checkpoints").glob("04_*-G.keras")
+    generator.unlink()
+    with pytest.raises(PapermillExecutionError, match="knows rounds that the checkpoints beside it lack"):
+        run_in_scratch("04", **small)
