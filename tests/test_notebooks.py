@@ -16,7 +16,7 @@ from sensegen_utils.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PARAMETERS = {"PROFILE", "SIGNAL", "LSTM_UNITS", "LSTM_LAYERS", "SEED"}
-IGNORED_AT_MOST = 11  # cells whose outputs hold timings, or decisions of a D trained for seconds
+IGNORED_AT_MOST = 12  # cells whose outputs hold timings, or decisions of a D trained for seconds
 
 
 def code_cells(path):
