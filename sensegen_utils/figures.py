@@ -28,9 +28,15 @@ def axis_label(signal):
     return LABELS.get(signal, f"{signal} ({'rad/s' if 'gyro' in signal else 'g'})")
 
 
+def mark_kind(data_kind):
+    """The word that stands on every table and figure: official, unverified, or SIMULATED."""
+    return data_kind.upper() if data_kind == "simulated" else data_kind
+
+
 def save_figure(figure, path, data_kind):
     """Write a figure as PNG with the kind of its data in the corner; equal figures give equal files."""
-    mark = data_kind.upper() if data_kind == "simulated" else data_kind
-    figure.text(0.995, 0.005, f"data: {mark}", ha="right", va="bottom", fontsize=7, color="dimgray")
+    figure.text(
+        0.995, 0.005, f"data: {mark_kind(data_kind)}", ha="right", va="bottom", fontsize=7, color="dimgray"
+    )
     with atomic_path(path) as temporary:
         figure.savefig(temporary, metadata={"Software": None})

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sensegen_utils import published
+from sensegen_utils.figures import mark_kind
 from sensegen_utils.profiles import CURVE_RUN, EXPERIMENTS, get_profile, run_name
 from sensegen_utils.records import atomic_path, load_record
 
@@ -121,8 +122,7 @@ def experiment_run(experiment, seed):
 
 def make_tables(results):
     """All tables of the report as text: {name: (caption, DataFrame)}, each caption with the kind of data."""
-    kind = results["data"]["provenance"]["data"]["kind"]
-    kind = kind.upper() if kind == "simulated" else kind
+    kind = mark_kind(results["data"]["provenance"]["data"]["kind"])
     profile = results["data"]["provenance"]["profile"]
     tables = {
         "claims": ("The report's claims at a glance", _claims(results)),
@@ -202,7 +202,7 @@ def render_report(folder, seed=0, link_prefix="."):
         for name in figure_names:
             figure_title, meaning = captions[name]
             lines += [f"![{figure_title}]({link_prefix}/figures/{name}.png)", ""]
-            lines += [f"*{figure_title} · data: {kind}.* {meaning}", ""]
+            lines += [f"*{figure_title} · data: {mark_kind(kind)}.* {meaning}", ""]
     return "\n".join(lines)
 
 
