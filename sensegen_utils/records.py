@@ -49,7 +49,7 @@ def results_dir(profile, data_kind):
     folder = ROOT / "results" / (f"simulated-{profile}" if data_kind == "simulated" else profile)
     with atomic_path(folder / "records" / ".writable") as probe:
         probe.write_text("")
-    (folder / "records" / ".writable").unlink()
+    (folder / "records" / ".writable").unlink(missing_ok=True)  # a notebook beside this one may be first
     return folder
 
 
