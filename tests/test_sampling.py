@@ -1,8 +1,12 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
+from sensegen_utils import sampling
 from sensegen_utils.generator import build_generator
-from sensegen_utils.sampling import sample
+from sensegen_utils.sampling import sample, sample_to_file
 
 MEANS, SIGMAS, WEIGHTS = np.array([-1.0, 0.5]), np.array([0.1, 0.3]), np.array([0.25, 0.75])
 
@@ -46,6 +50,22 @@ def test_equal_seeds_equal_samples(random_generator):
     assert first.shape == (3, 50) and first.dtype == np.float32
 
 
+def test_the_first_steps_of_a_longer_sample_are_the_same(random_generator):
+    longer = sample(random_generator, 3, 2 * sampling.STEPS_AT_ONCE + 10, seed=7)
+    for steps in (1, sampling.STEPS_AT_ONCE, sampling.STEPS_AT_ONCE + 1):
+        np.testing.assert_array_equal(sample(random_generator, 3, steps, seed=7), longer[:, :steps])
+
+
+def test_blocks_of_series_do_not_depend_on_cores_or_each_other(random_generator, monkeypatch):
+    monkeypatch.setattr(sampling, "SERIES_AT_ONCE", 3)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+    one_core = sample(random_generator, 10, 20, seed=7)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+    np.testing.assert_array_equal(sample(random_generator, 10, 20, seed=7), one_core)
+    np.testing.assert_array_equal(sample(random_generator, 6, 20, seed=7), one_core[:6])
+    assert np.unique(one_core).size == one_core.size  # no block repeats another's noise
+
+
 def test_temperatures_narrow_the_samples(fixed_mixture):
     likely = sample(fixed_mixture, 50, 100, seed=1, mixture_temperature=0.01)
     assert likely.mean() == pytest.approx(0.5, abs=0.02)  # only the heavier component is left
@@ -61,9 +81,10 @@ def test_a_prefix_is_continued_from_its_state(random_generator):
     np.testing.assert_allclose(rest, whole[:, 10:], atol=1e-4)
 
 
-def test_sampling_equals_the_model_run_step_by_step(random_generator):
+@pytest.mark.parametrize("known", [1, 12, sampling.STEPS_AT_ONCE + 1, 2 * sampling.STEPS_AT_ONCE + 2])
+def test_sampling_equals_the_model_run_step_by_step(random_generator, known):
     cold = {"mixture_temperature": 1e-4, "sigma_temperature": 1e-6, "seed": 1}
-    prefix = np.random.default_rng(0).normal(size=(4, 12)).astype("float32")
+    prefix = np.random.default_rng(0).normal(size=(4, known)).astype("float32")
     for layer in random_generator.layers[1:3]:
         layer.reset_state()
     params = np.asarray(random_generator(prefix[..., None]))[:, -1]
@@ -83,3 +104,77 @@ def test_clear_errors(random_generator):
     broken.set_weights([np.full_like(weight, np.nan) for weight in broken.get_weights()])
     with pytest.raises(FloatingPointError, match="series 0 at step 0"):
         sample(broken, 2, 5, seed=0)
+
+
+def test_a_value_that_is_not_finite_is_found_where_it_is(random_generator, monkeypatch):
+    monkeypatch.setattr(sampling, "SERIES_AT_ONCE", 3)
+    prefix = np.zeros((8, 2))
+    prefix[7, 1] = np.nan
+    with pytest.raises(FloatingPointError, match="produced nan in series 7 at step 0"):
+        sample(random_generator, 8, 4, seed=0, prefix=prefix)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_file_holds_what_sample_returns(random_generator, monkeypatch, tmp_path, capsys, suffix):
+    monkeypatch.setattr(sampling, "SERIES_AT_ONCE", 3)
+    options = {"mixture_temperature": 0.7, "prefix": np.zeros((8, 2)), "sigma_floor": 0}
+    path = sample_to_file(random_generator, tmp_path / "new" / f"drawn{suffix}", 8, 20, seed=7, **options)
+    assert "100%" in capsys.readouterr().err
+    read = np.load(path) if suffix == ".npy" else np.load(path)["samples"]
+    np.testing.assert_array_equal(read, sample(random_generator, 8, 20, seed=7, **options))
+    assert read.dtype == np.float32
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_failed_run_leaves_no_half_file(random_generator, monkeypatch, tmp_path, suffix):
+    monkeypatch.setattr(sampling, "SERIES_AT_ONCE", 3)
+    prefix = np.zeros((8, 2))
+    prefix[7] = np.nan  # only the last block fails, after the others were written
+    with pytest.raises(FloatingPointError):
+        sample_to_file(random_generator, tmp_path / f"drawn{suffix}", 8, 4, seed=0, prefix=prefix)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_named(random_generator, tmp_path):
+    resource = pytest.importorskip("resource")  # Windows has no limit on the size of files
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match=r"could not write .*drawn\.npy.*Free some space"):
+            sample_to_file(random_generator, tmp_path / "drawn.npy", 3, 2000, seed=0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_suffixes_are_refused(random_generator, tmp_path):
+    with pytest.raises(ValueError, match=r"drawn\.csv must end in \.npy or \.npz"):
+        sample_to_file(random_generator, tmp_path / "drawn.csv", 3, 20, seed=0)
+
+
+def test_memory_does_not_grow_with_the_number_of_series(tmp_path):
+    # Watched from inside: what the system counts as a child's peak can be inherited from the parent.
+    code = """
+import sys, threading, time
+import psutil
+from sensegen_utils.generator import build_generator
+from sensegen_utils.sampling import sample_to_file
+
+def watch():
+    while True:
+        peaks[-1] = max(peaks[-1], psutil.Process().memory_info().rss)
+        time.sleep(0.005)
+
+peaks = [0]
+threading.Thread(target=watch, daemon=True).start()
+generator = build_generator(4, 1, components=2)
+for series in (4096, 40960):
+    peaks.append(0)
+    sample_to_file(generator, sys.argv[1], series, 256, seed=0)
+print(peaks[2] - peaks[1])
+"""
+    path = tmp_path / "drawn.npy"
+    run = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True, check=True)
+    assert path.stat().st_size > 40e6
+    assert int(run.stdout) < 20e6
