@@ -10,7 +10,7 @@ usage() {
 ./run_all.sh lab                           open JupyterLab in the environment
 ./run_all.sh --help                        this text
 
-quick takes minutes, full many hours, smoke about two minutes (its numbers mean nothing).
+quick takes minutes, full many hours, smoke about three minutes (its numbers mean nothing).
 A run that was stopped goes on from its checkpoints; --fresh forgets them and computes all anew.
 The data are taken from $SENSEGEN_HAR_ARCHIVE (a zip or a folder), else from data/, else downloaded.
 HELP
@@ -32,7 +32,7 @@ has_packages() {
 import re
 from importlib.metadata import version
 
-for package in "papermill jupyterlab nbval pytest ruff scikit-learn seaborn tabulate".split():
+for package in "papermill jupyterlab nbval pytest pytest-xdist ruff scikit-learn seaborn tabulate".split():
     version(package)
 lock = open("requirements.lock").read()
 for package in ("tensorflow", "keras"):
@@ -104,11 +104,21 @@ notebook() {
   fi
 }
 
-# One line of independent work: notebook 2 with another seed, notebooks 2 and 3, or an experiment of notebook 4.
+# timed NAME COMMAND...: run it, and say how long it took.
+timed() {
+  local name=$1 start=$SECONDS; shift
+  "$@"
+  echo "== $name done in $((SECONDS - start)) s"
+}
+
+# One line of independent work, as sensegen_utils.profiles prints them.
 job() {
   case $1 in
     judge) notebook 02_mdn_generator "" && notebook 03_discriminator "" ;;
     generator) notebook 02_mdn_generator "-seed$2" -p SEED "$2" ;;
+    beyond) notebook 02_mdn_generator -beyond -p FLOOR "$2" -p EPOCHS "$3" ;;
+    failure) notebook 02b_nan_in_training "" ;;
+    predictor) notebook 03b_next_step_predictor "" ;;
     experiment) notebook 04_alternating_training "-$2-$3" -p SIGNAL "$2" -p LSTM_UNITS "$3" -p LSTM_LAYERS "$4" ;;
   esac
 }
@@ -131,6 +141,7 @@ run_profile() {
   { echo judge; python -m sensegen_utils.profiles "$profile"; } |
     TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 xargs -P 2 -L 1 bash -c 'set -euo pipefail; job "$@"' _
   notebook 05_results_and_figures ""
+  notebook 06_where_the_numbers_come_from ""
   echo "== $profile done in $((SECONDS - start)) s; the report: results/$folder/REPORT.md"
 }
 
@@ -138,10 +149,10 @@ run_profile() {
 # and compares those that do not depend on data.
 compare_notebooks() {
   if [[ $folder == smoke ]]; then
-    pytest --nbval --nbval-current-env notebooks
+    pytest -n 2 --dist loadfile --nbval --nbval-current-env notebooks
   else
     echo "== SIMULATED data: outputs are compared only where they do not depend on data" >&2
-    pytest --nbval-lax --nbval-current-env notebooks
+    pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env notebooks
   fi
 }
 
@@ -152,10 +163,10 @@ case $command in
   test)
     ruff check .
     ruff format --check .
-    pytest tests
+    timed pytest pytest -n 2 --dist loadfile tests
     fresh=yes
     run_profile smoke
-    compare_notebooks
+    timed nbval compare_notebooks
     ;;
   *) run_profile "$command" ;;
 esac
