@@ -6,9 +6,9 @@ import keras
 from keras import layers, ops
 
 from sensegen_utils.fast_lstm import FastLSTM
+from sensegen_utils.profiles import SIGMA_FLOOR
 
 COMPONENTS = 24  # report, "GMM parameters": l[1..24], l[25..48], l[49..72]
-SIGMA_FLOOR = 1e-3  # ours: about one count of a 12-bit sensor at +-2 g; in the signal's unit (g or rad/s)
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -35,7 +35,7 @@ def build_generator(
     inputs = keras.Input(batch_shape=(batch_size, None, 1), name="signal")
     hidden = inputs
     for _ in range(lstm_layers):
-        kernels = _tf1_lstm_kernels(hidden.shape[-1], lstm_units) if tf1_initializers else {}
+        kernels = tf1_lstm_kernels(hidden.shape[-1], lstm_units) if tf1_initializers else {}
         hidden = FastLSTM(lstm_units, return_sequences=True, stateful=batch_size is not None, **kernels)(
             hidden
         )
@@ -48,8 +48,11 @@ def build_generator(
     return keras.Model(inputs, outputs, name="G")
 
 
-def _tf1_lstm_kernels(input_size, units):
-    # TensorFlow 1 keeps one kernel for input and state together, so its Glorot limit counts both.
+def tf1_lstm_kernels(input_size, units):
+    """Keyword arguments that give a Keras LSTM layer TensorFlow 1's initial distribution of its kernels.
+
+    TensorFlow 1 keeps one kernel for input and state together, so its Glorot limit counts both.
+    """
     limit = math.sqrt(6 / (input_size + units + 4 * units))
     return {
         name: keras.initializers.RandomUniform(-limit, limit)

@@ -6,6 +6,11 @@ PROFILES = {
         "series_steps": 201,  # of the 7352 steps of the report's series
         "generator_epochs": 3,  # notebook 02
         "generator_seeds": 1,  # runs of notebook 02: SEED, SEED + 1, ...
+        "held_out_every": 1,  # epochs of notebook 02 between two measurements of the held-out NLL
+        "failure_epochs": 3,  # notebook 02b, at most, for each seed
+        "failure_seeds": 1,  # notebook 02b, at most
+        "beyond_epochs": 3,  # notebook 02 with BEYOND_FLOOR; 0: not in this profile
+        "predictor_epochs": 2,  # notebook 03b
         "judge_epochs": 2,  # notebook 03, each discriminator at most
         "judge_stride": 64,  # steps between two training sequences of notebook 03
         "rounds": 2,  # notebook 04, at most: Algorithm 1's T
@@ -17,6 +22,11 @@ PROFILES = {
         "series_steps": 7352,
         "generator_epochs": 51,
         "generator_seeds": 2,
+        "held_out_every": 10,
+        "failure_epochs": 10,
+        "failure_seeds": 1,
+        "beyond_epochs": 0,
+        "predictor_epochs": 10,
         "judge_epochs": 60,
         "judge_stride": 8,
         "rounds": 3,
@@ -26,8 +36,13 @@ PROFILES = {
     # The report's epochs, in hours.
     "full": {
         "series_steps": 7352,
-        "generator_epochs": 1500,
+        "generator_epochs": 2000,
         "generator_seeds": 3,
+        "held_out_every": 10,
+        "failure_epochs": 2000,
+        "failure_seeds": 4,
+        "beyond_epochs": 4000,
+        "predictor_epochs": 538,
         "judge_epochs": 200,
         "judge_stride": 8,
         "rounds": 20,
@@ -35,6 +50,10 @@ PROFILES = {
         "generator_epochs_per_round": 100,
     },
 }
+
+SIGMA_FLOOR = 1e-3  # ours: about one count of a 12-bit sensor at +-2 g; in the signal's unit (g or rad/s)
+
+BEYOND_FLOOR = 1e-4  # of the run that goes beyond the report: with SIGMA_FLOOR an NLL of -6 is out of reach
 
 # Notebook 02: the run whose log was published with the report (spec, `1500-Gyro.ipynb`).
 CURVE_RUN = {"signal": "body_gyro_x", "lstm_units": 256, "lstm_layers": 1}
@@ -54,9 +73,10 @@ def get_profile(name):
     return PROFILES[name]
 
 
-def run_name(signal, lstm_units, lstm_layers, seed):
-    """Name of one training run, for its checkpoint, samples and record."""
-    return f"{signal}-{lstm_layers}x{lstm_units}-seed{seed}"
+def run_name(signal, lstm_units, lstm_layers, seed, sigma_floor=SIGMA_FLOOR):
+    """Name of one training run, for its checkpoint, samples and record; names a floor that is not ours."""
+    floor = "" if sigma_floor == SIGMA_FLOOR else f"-floor{sigma_floor:g}"
+    return f"{signal}-{lstm_layers}x{lstm_units}-seed{seed}{floor}"
 
 
 if __name__ == "__main__":  # for run_all.sh: the independent jobs of a profile, one a line, long ones first
@@ -64,5 +84,10 @@ if __name__ == "__main__":  # for run_all.sh: the independent jobs of a profile,
 
     for experiment in EXPERIMENTS:
         print("experiment", experiment["signal"], experiment["lstm_units"], experiment["lstm_layers"])
-    for seed in range(1, get_profile(sys.argv[1])["generator_seeds"]):
+    profile = get_profile(sys.argv[1])
+    if profile["beyond_epochs"]:
+        print("beyond", BEYOND_FLOOR, profile["beyond_epochs"])
+    print("failure")
+    print("predictor")
+    for seed in range(1, profile["generator_seeds"]):
         print("generator", seed)

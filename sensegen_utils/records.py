@@ -97,14 +97,14 @@ def load_record(path):
         raise ValueError(f"{path} is not a readable record ({error}): delete it and {remake}") from error
 
 
-def save_rounds(rounds, path):
-    """Write the rounds of an alternating run that are done so far: a list of dicts of numbers."""
+def save_rows(rows, path):
+    """Write the rows, dicts of numbers, that a long run has so far: its rounds, or its seeds."""
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(rounds, default=float))
+        temporary.write_text(json.dumps(rows, default=float))
 
 
-def load_rounds(path):
-    """Read what `save_rounds` wrote; an empty list if the run was stopped before its first round."""
+def load_rows(path):
+    """Read what `save_rows` wrote; an empty list if the run was stopped before its first row."""
     path = Path(path)
     return json.loads(path.read_text()) if path.exists() else []
 

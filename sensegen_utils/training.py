@@ -11,6 +11,7 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
+from sensegen_utils.fast_lstm import FastLSTM
 from sensegen_utils.records import atomic_path
 from sensegen_utils.series import training_chunks
 
@@ -42,8 +43,7 @@ def resume(model, checkpoint, settings):
         return 0
     next_step = "run ./run_all.sh with --fresh, or delete the file, to start again"
     try:
-        with zipfile.ZipFile(checkpoint) as archive:
-            saved = json.loads(archive.read(SETTINGS_MEMBER))
+        saved = _read(checkpoint)
     except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{checkpoint} is damaged ({error}): {next_step}") from error
     wanted = _with_version(settings)
@@ -56,7 +56,10 @@ def resume(model, checkpoint, settings):
         raise ValueError(f"{checkpoint} was made with other settings ({details}): {next_step}")
     try:
         model.optimizer.build(model.trainable_variables)
-        model.load_weights(checkpoint)
+        if saved["optimizer"]:
+            model.load_weights(checkpoint)
+        else:
+            model.set_weights(load_generator(checkpoint).get_weights())
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{checkpoint} is damaged ({error}): {next_step}") from error
     return saved["epochs"]
@@ -64,22 +67,32 @@ def resume(model, checkpoint, settings):
 
 def save_checkpoint(model, checkpoint, settings, epochs):
     """Write weights, optimizer, settings and epoch as one file, in one move: a kill leaves the last one."""
-    with atomic_path(checkpoint) as temporary:
-        model.save(temporary)
-        with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(
-                SETTINGS_MEMBER, json.dumps({"settings": _with_version(settings), "epochs": epochs})
-            )
+    _write(model, checkpoint, {"settings": _with_version(settings), "epochs": epochs, "optimizer": True})
+
+
+def drop_optimizer(checkpoint):
+    """Make the checkpoint of a finished run a third of its size: final weights only, for publication.
+
+    Whoever has the file can evaluate and sample; `training_callbacks` refuses to train it further.
+    """
+    saved = _read(checkpoint)
+    _write(load_generator(checkpoint), checkpoint, saved | {"optimizer": False})
 
 
 def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_every=10):
     """Keras callbacks of a resumable run, for ``fit(..., initial_epoch=epochs_done, verbose=0)``.
 
-    They reset the carried state at each epoch, as the report's code does; stop with FloatingPointError on a
-    loss that is not finite; append epoch, loss and seconds to the log beside the checkpoint; save the
-    checkpoint at the end, and after each epoch that ends ``save_every`` seconds after the last one saved;
-    and show progress with the current loss and the time left.
+    They reset the carried state at each epoch, as the report's code does, and before each validation; stop
+    with FloatingPointError on a loss that is not finite; append epoch, loss and seconds to the log beside
+    the checkpoint; save the checkpoint at the end, and after each epoch that ends ``save_every`` seconds
+    after the last one saved; and show progress with the current loss and the time left. Raises ValueError
+    if the checkpoint to go on from holds final weights only.
     """
+    if epochs_done and not _read(checkpoint)["optimizer"]:
+        raise ValueError(
+            f"{checkpoint} holds the final weights of {epochs_done} epochs without the optimizer, so it "
+            f"cannot be trained on to {epochs}: run ./run_all.sh with --fresh, or delete it, to start again"
+        )
     log = log_path(checkpoint)
     _trim_log(log, epochs_done)
     now = {"saved": time.monotonic(), "epochs": epochs_done}
@@ -118,7 +131,12 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
 
     on = keras.callbacks.LambdaCallback
     return [
-        on(on_epoch_begin=begin_epoch, on_train_batch_end=check_loss, on_epoch_end=time_epoch),
+        on(
+            on_epoch_begin=begin_epoch,
+            on_train_batch_end=check_loss,
+            on_test_begin=lambda logs=None: reset_state(model),
+            on_epoch_end=time_epoch,
+        ),
         # The log comes before the checkpoint: resuming cuts a row too many, but could not restore one.
         keras.callbacks.CSVLogger(log, append=True),
         on(on_epoch_end=finish_epoch, on_train_end=finish),
@@ -135,7 +153,7 @@ def evaluate_nll(generator, series, chunk_steps=20):
 def load_generator(path):
     """Load a trained G. Raises ValueError naming the file and the next step if it is missing or damaged."""
     try:
-        return keras.saving.load_model(path, compile=False)
+        return keras.saving.load_model(path, {"sensegen>FastLSTM": FastLSTM}, compile=False)
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"no trained generator can be read from {path} ({error}): run notebook {Path(path).stem[:2]} "
@@ -149,9 +167,23 @@ def log_path(checkpoint):
 
 
 def read_log(checkpoint):
-    """Read the log of a run: DataFrame with columns epoch, loss, seconds and the metrics of the model."""
-    table = pd.read_csv(log_path(checkpoint))
-    return table[[name for name in table.columns if not name.startswith("val_")]]
+    """Read the log of a run: DataFrame with columns epoch, loss, seconds and the metrics of the model.
+
+    With validation also val_loss and the like, NaN in epochs without one.
+    """
+    return pd.read_csv(log_path(checkpoint)).dropna(axis="columns", how="all")
+
+
+def _read(checkpoint):
+    with zipfile.ZipFile(checkpoint) as archive:
+        return {"optimizer": True} | json.loads(archive.read(SETTINGS_MEMBER))
+
+
+def _write(model, checkpoint, description):
+    with atomic_path(checkpoint) as temporary:
+        model.save(temporary)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(SETTINGS_MEMBER, json.dumps(description))
 
 
 def _trim_log(log, epochs_done):
@@ -171,3 +203,10 @@ def _trim_log(log, epochs_done):
 
 def _with_version(settings):
     return settings | {"keras": ".".join(keras.version().split(".")[:2])}
+
+
+if __name__ == "__main__":  # for maintainers, before they commit the checkpoints of a finished run
+    import sys
+
+    for name in sys.argv[1:]:
+        drop_optimizer(name)

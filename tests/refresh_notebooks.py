@@ -1,8 +1,10 @@
 """Execute the notebooks in place, in smoke, and keep the outputs that nbval compares.
 
-For maintainers, after a change that moves numbers on purpose: python tests/refresh_notebooks.py
+For maintainers, after a change that moves numbers on purpose: python tests/refresh_notebooks.py [05 06 ...]
 It needs the official archive, and the smoke results of all experiments: ./run_all.sh smoke --fresh
 """
+
+import sys
 
 import nbformat
 import papermill
@@ -14,6 +16,8 @@ if load_har()["kind"] != "official":
     raise SystemExit("the committed outputs are those of the official archive; set $SENSEGEN_HAR_ARCHIVE")
 
 for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+    if sys.argv[1:] and path.name.split("_")[0] not in sys.argv[1:]:
+        continue
     executed = papermill.execute_notebook(path, None, kernel_name="python3", cwd=path.parent)
     executed.metadata.pop("papermill", None)
     executed.metadata.kernelspec.display_name = "Python 3"

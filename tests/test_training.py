@@ -16,6 +16,7 @@ import pytest
 from sensegen_utils.generator import build_generator, mixture_nll
 from sensegen_utils.series import training_chunks
 from sensegen_utils.training import (
+    drop_optimizer,
     load_generator,
     log_path,
     read_log,
@@ -133,6 +134,20 @@ def test_a_non_finite_loss_stops_with_a_clear_error_and_keeps_the_last_good_weig
     assert all(np.isfinite(weight).all() for weight in load_generator(tmp_path / "g.keras").get_weights())
 
 
+def test_a_published_checkpoint_has_the_same_weights_and_is_not_trained_on(tmp_path):
+    checkpoint = tmp_path / "g.keras"
+    trained, size = train(checkpoint, 2), checkpoint.stat().st_size
+    drop_optimizer(checkpoint)
+    assert checkpoint.stat().st_size < size
+    model = compiled_generator()
+    assert resume(model, checkpoint, SETTINGS) == 2
+    for one, other in zip(model.get_weights(), trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(load_generator(checkpoint).get_weights()[0], trained.get_weights()[0])
+    with pytest.raises(ValueError, match=r"g\.keras holds the final weights of 2 epochs.*--fresh"):
+        train(checkpoint, 3)
+
+
 def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
     train(tmp_path / "g.keras", 1)
     with pytest.raises(ValueError, match=r"g\.keras.*sigma_floor 0\.001, now 0\.01.*--fresh"):
@@ -186,6 +201,13 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path):
 def test_loading_a_missing_generator_says_what_makes_it(tmp_path):
     with pytest.raises(ValueError, match="run notebook 02"):
         load_generator(tmp_path / "02_absent.keras")
+
+
+def test_a_generator_loads_in_a_process_that_imports_nothing_else(tmp_path):
+    checkpoint = tmp_path / "g.keras"
+    train(checkpoint, 1)
+    code = f"from sensegen_utils.training import load_generator; load_generator({str(checkpoint)!r})"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 ELSEWHERE = textwrap.dedent("""

@@ -1,0 +1,65 @@
+"""Where a training broke: replay its last epoch update by update, and measure the step that broke it."""
+
+import math
+
+import numpy as np
+
+from sensegen_utils.generator import mixture_nll, split_mixture
+from sensegen_utils.training import reset_state
+
+
+def snapshot(model):
+    """Copy of all that an update of a compiled model changes: weights, optimizer, carried states."""
+    return [variable.numpy() for variable in _changing(model)]
+
+
+def restore(model, values):
+    """Set a compiled model back to a `snapshot`."""
+    for variable, value in zip(_changing(model), values, strict=True):
+        variable.assign(value)
+
+
+def locate_failure(generator, epoch_start, inputs, targets):
+    """Replay an epoch from ``epoch_start`` (a `snapshot`), and describe the first update that breaks it.
+
+    ``generator`` is compiled, stateful and trains on chunks as `series.training_chunks` makes them. Returns
+    None if no update of the epoch gives a loss or weights that are not finite. Else a dict: ``update``
+    (counted from 0 in the epoch), whether the loss itself broke or only its gradient, the unlikeliest value
+    of that batch: its ``series``, ``step`` (of the series, so the number of the window on the report's
+    axis) and ``value``; and as G stood before the update ``nll`` of that value (nats, in log space,
+    no floor), ``nearest_sigmas`` (the distance to the nearest component, in that component's sigmas), and
+    ``smallest_sigma`` of all components in the batch (the signal's unit).
+    """
+    restore(generator, epoch_start)
+    reset_state(generator)
+    batch = generator.input_shape[0]
+    for update in range(len(inputs) // batch):
+        chunk = slice(update * batch, (update + 1) * batch)
+        before = snapshot(generator)
+        generator.reset_metrics()
+        loss = float(generator.train_on_batch(inputs[chunk], targets[chunk]))
+        if math.isfinite(loss) and all(np.isfinite(weight).all() for weight in generator.get_weights()):
+            continue
+        restore(generator, before)
+        params = generator.predict_on_batch(inputs[chunk])
+        nll = np.array(mixture_nll(targets[chunk], params, sigma_floor=0))
+        series, step = np.unravel_index(np.nanargmax(nll), nll.shape)
+        _, means, log_sigmas = (np.array(part) for part in split_mixture(params, sigma_floor=0))
+        sigmas = np.exp(log_sigmas.astype(np.float64))
+        distances = np.abs(targets[chunk] - means) / sigmas
+        return {
+            "update": update,
+            "loss_is_finite": math.isfinite(loss),
+            "series": int(series),
+            "step": int(update * inputs.shape[1] + step + 1),
+            "value": float(targets[chunk][series, step, 0]),
+            "nll": float(nll[series, step]),
+            "nearest_sigmas": float(distances[series, step].min()),
+            "smallest_sigma": float(sigmas.min()),
+        }
+    return None
+
+
+def _changing(model):
+    states = [state for layer in model.layers if getattr(layer, "stateful", False) for state in layer.states]
+    return [*model.variables, *model.optimizer.variables, *states]
