@@ -47,7 +47,7 @@ def test_values_and_all_gradients_equal_the_stock_layer(steps, batch, dtype):
     states = [random(batch, UNITS, dtype=dtype, seed=s) for s in (1, 2)]
     assert takes_fast_path(fast, x, training=True)
     results = [values_and_gradients(layer, x, states, training=True) for layer in (fast, stock)]
-    # A gradient sums thousands of terms that cancel: its rounding goes with its largest entries, not with each.
+    # A gradient sums thousands of terms that cancel: its rounding goes with its largest entries, not each.
     for left, right in zip(*map(tf.nest.flatten, results), strict=True):
         largest = np.abs(right).max()
         assert np.abs(left - right).max() <= (1e-5 if dtype == "float32" else 1e-13) * max(1, largest)
