@@ -15,6 +15,7 @@ import sys
 from sensegen_utils.paths import ROOT
 from sensegen_utils.records import save_record, start_record
 
+RECORD = ROOT / "results" / "benchmarks" / "side_by_side.json"
 CONFIGURATIONS = {"3x256": (256, 3), "1x256": (256, 1), "3x128": (128, 3)}
 PAIRS = (("3x256", "3x256"), ("3x256", "1x256"), ("1x256", "1x256"), ("3x128", "1x256"))
 THREADS = ((1, 1), (1, 2), (2, 1), (2, 2))  # in one operation, between operations
@@ -59,8 +60,7 @@ def seconds_per_update(names, threads, updates, repeats):
     rounds = []
     for _ in range(repeats):
         for worker in workers:
-            worker.stdin.write("\\n")
-            worker.stdin.flush()
+            print(file=worker.stdin, flush=True)
         rounds.append([float(worker.stdout.readline()) for worker in workers])
         for worker in workers:
             worker.stdout.readline()
@@ -70,12 +70,12 @@ def seconds_per_update(names, threads, updates, repeats):
     return [statistics.median(column) for column in zip(*rounds, strict=True)]
 
 
-def main():
-    """Measure, print, and write results/benchmarks/side_by_side.json."""
+def main(arguments=None):
+    """Measure, print and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--updates", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=5)
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     record = start_record("benchmarks.side_by_side", "benchmark", 0, {"kind": "none", "sha256": None})
     alone = [
         {"configuration": name, "threads": threads,
@@ -95,9 +95,7 @@ def main():
         print("{configuration} alone, threads {threads}: {seconds:.5f} s an update".format(**row))
     for row in together:
         print("{pair} side by side: {seconds} s an update, {speed_up:.2f} x sooner".format(**row))
-    save_record(
-        record | {"alone": alone, "together": together}, ROOT / "results/benchmarks/side_by_side.json"
-    )
+    save_record(record | {"alone": alone, "together": together}, RECORD)
 
 
 if __name__ == "__main__":

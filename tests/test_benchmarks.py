@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks import scaling, threads, training
+from benchmarks import scaling, side_by_side, threads, training
 
 TINY = {"name": "tiny", "batch": 2, "steps": 3, "units": 4, "layers": 2, "updates": 2}
 
@@ -78,3 +78,13 @@ def test_scaling_measures_a_point(series, capsys):
     scaling.main(["--point", json.dumps(point)])
     result = json.loads(capsys.readouterr().out)
     assert result["seconds"] > 0 and result["peak_mib"] > result["above_import_mib"]
+
+
+def test_side_by_side_runs_alone_and_in_pairs(monkeypatch, tmp_path):
+    monkeypatch.setattr(side_by_side, "CONFIGURATIONS", {"tiny": (4, 1)})
+    monkeypatch.setattr(side_by_side, "PAIRS", (("tiny", "tiny"),))
+    monkeypatch.setattr(side_by_side, "THREADS", ((1, 1),))
+    record = load(side_by_side, monkeypatch, tmp_path, "--updates", "4", "--repeats", "2")
+    (alone,), (together,) = record["alone"], record["together"]
+    assert alone["configuration"] == "tiny" and alone["seconds"] > 0
+    assert together["speed_up"] == pytest.approx(sum(alone["seconds"] / each for each in together["seconds"]))
