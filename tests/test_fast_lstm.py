@@ -6,6 +6,7 @@ import tensorflow as tf
 from sensegen_utils.fast_lstm import MAX_BATCH, SMALL_BATCH, FastLSTM
 
 UNITS, FEATURES, BATCH, LARGE = 6, 3, 4, SMALL_BATCH + 8
+CUT = 2 * SMALL_BATCH + 1  # odd, and large enough to be cut in two
 
 
 def pair(dtype="float32", features=FEATURES, **kwargs):
@@ -39,7 +40,7 @@ def takes_fast_path(layer, x, **kwargs):
 
 
 @pytest.mark.parametrize("steps", [1, 20, 127])
-@pytest.mark.parametrize("batch", [BATCH, LARGE])
+@pytest.mark.parametrize("batch", [BATCH, LARGE, CUT])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_values_and_all_gradients_equal_the_stock_layer(steps, batch, dtype):
     stock, fast = pair(dtype, return_sequences=True, return_state=True)
@@ -156,7 +157,7 @@ def fit(model):
     return model.fit(x, np.cumsum(x, 1), batch_size=batch, epochs=2, shuffle=False, verbose=0).history["loss"]
 
 
-@pytest.mark.parametrize("batch", [BATCH, LARGE])
+@pytest.mark.parametrize("batch", [BATCH, LARGE, CUT])
 def test_training_follows_the_stock_layer_and_repeats_to_the_bit(batch):
     stock, fast, again = (stacked(kind, batch=batch) for kind in (keras.layers.LSTM, FastLSTM, FastLSTM))
     losses = [fit(model) for model in (stock, fast, again)]
