@@ -13,7 +13,6 @@ import re
 import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
@@ -21,6 +20,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from benchmarks.timing import seconds_of
 from sensegen_utils import published
 from sensegen_utils.generator import build_generator, mixture_nll
 from sensegen_utils.paths import ROOT
@@ -63,11 +63,7 @@ def measure(units, layers, steps, batch, series=0):
         options = {"batch_size": batch, "shuffle": False, "verbose": 0}
         done, call = UPDATES, lambda: model.fit(inputs, targets, **options)
     call()
-    seconds = []
-    for _ in range(CALLS):
-        start = time.perf_counter()
-        call()
-        seconds.append((time.perf_counter() - start) / done)
+    seconds = [seconds_of(call) / done for _ in range(CALLS)]
     peak = peak_mib()
     return {"seconds": float(np.median(seconds)), "peak_mib": peak, "above_import_mib": peak - imported}
 

@@ -7,22 +7,20 @@ import pandas as pd
 from tqdm import tqdm
 
 
-def take_turns(contenders, repeats):
-    """Call each of ``{name: function}`` once to warm up, then all in turn, ``repeats`` times.
+def seconds_of(function):
+    """Seconds that one call takes."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
 
-    Returns a DataFrame of seconds, one row a turn, one column a contender.
+
+def take_turns(contenders, repeats):
+    """Call all of ``{name: function that returns the seconds of its work}`` in turn, ``repeats`` times.
+
+    Returns a DataFrame of seconds, one row a turn, one column a contender. Warming up is the caller's.
     """
-    for function in contenders.values():
-        function()
-    rows = []
-    for _ in tqdm(range(repeats), unit="turn"):
-        row = {}
-        for name, function in contenders.items():
-            start = time.perf_counter()
-            function()
-            row[name] = time.perf_counter() - start
-        rows.append(row)
-    return pd.DataFrame(rows)
+    turns = tqdm(range(repeats), unit="turn")
+    return pd.DataFrame([{name: function() for name, function in contenders.items()} for _ in turns])
 
 
 def summarise(seconds, units, flop_per_unit):

@@ -1,10 +1,16 @@
-"""REPORT.md, from the records, tables and figures of one profile alone."""
+"""REPORT.md, from the records, tables and figures of one profile, and those of the benchmarks.
 
+Notebook 6 writes it; `python -m sensegen_utils.report PROFILE` does so anew from the same records.
+"""
+
+import posixpath
 from pathlib import Path
 
 import pandas as pd
 
+from sensegen_utils import speed
 from sensegen_utils.figures import mark_kind
+from sensegen_utils.paths import ROOT
 from sensegen_utils.records import atomic_path, load_record
 from sensegen_utils.tables import load_results, make_tables
 
@@ -142,15 +148,47 @@ def render_report(folder, seed=0, link_prefix="."):
     ]
     captions = {name: (title, meaning) for name, title, meaning in FIGURES}
     for title, table_names, figure_names in (("At a glance", ("audit",), ()), *SECTIONS):
+        if title == "Provenance":
+            lines += _speed(Path(folder).parent / "benchmarks", link_prefix)
         lines += [f"## {title}", ""]
         for name in table_names:
-            caption, table = tables[name]
-            lines += [f"**{caption}**", "", table.to_markdown(index=False, disable_numparse=True), ""]
+            lines += _table(*tables[name])
         for name in figure_names:
             figure_title, meaning = captions[name]
-            lines += [f"![{figure_title}]({link_prefix}/figures/{name}.png)", ""]
-            lines += [f"*{figure_title} · data: {mark_kind(kind)}.* {meaning}", ""]
+            lines += _figure(f"{link_prefix}/figures/{name}.png", figure_title, mark_kind(kind), meaning)
     return "\n".join(lines)
+
+
+def _table(caption, table):
+    return [f"**{caption}**", "", table.to_markdown(index=False, disable_numparse=True), ""]
+
+
+def _figure(link, title, kind, meaning):
+    return [f"![{title}]({link})", "", f"*{title} · data: {kind}.* {meaning}", ""]
+
+
+def _speed(folder, link_prefix):
+    tables = speed.make_speed_tables(speed.load_benchmarks(folder))
+    if not tables:
+        return []
+    lines = ["## Speed", ""]
+    lines += [
+        "Measured by `benchmarks/`; a bar is what this project set out to reach before it measured.",
+        "",
+    ]
+    link = posixpath.normpath(f"{link_prefix}/../{folder.name}/figures")
+    captions = {name: (title, meaning) for name, title, meaning in speed.FIGURES}
+    for table_names, figure_names in speed.GROUPS:
+        for name in table_names:
+            if name in tables:
+                *table, told = tables[name]
+                lines += _table(*table)
+                lines += [told, ""] if told else []
+        for name in figure_names:
+            if (folder / "figures" / f"{name}.png").exists():
+                title, meaning = captions[name]
+                lines += _figure(f"{link}/{name}.png", title, "none", meaning)
+    return lines
 
 
 def write_report(folder, root, seed=0):
@@ -171,3 +209,9 @@ def write_report(folder, root, seed=0):
         with atomic_path(path) as temporary:
             temporary.write_text(render_report(folder, seed, prefix))
     return [path for path, _ in targets]
+
+
+if __name__ == "__main__":
+    import sys
+
+    print(*write_report(ROOT / "results" / sys.argv[1], ROOT), sep="\n")

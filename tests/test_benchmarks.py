@@ -1,10 +1,15 @@
 """The benchmarks run and write well-formed records; no test here looks at a clock."""
 
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
-from benchmarks import scaling, side_by_side, threads, training
+from benchmarks import reading, scaling, side_by_side, training, updates, worker
+from sensegen_utils import paths
+from sensegen_utils.speed import make_speed_tables
 
 TINY = {"name": "tiny", "batch": 2, "steps": 3, "units": 4, "layers": 2, "updates": 2}
 
@@ -15,45 +20,132 @@ def load(module, monkeypatch, tmp_path, *arguments, **settings):
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["provenance"]["profile"] == "benchmark"
     assert record["provenance"]["data"] == {"kind": "none", "sha256": None}
+    assert make_speed_tables({module.__name__.split(".")[-1]: record})  # REPORT.md can read it
     return record
 
 
 def test_training_measures_every_contender_against_every_other(monkeypatch, tmp_path):
-    record = load(training, monkeypatch, tmp_path, "--repeats", "1", configs=(TINY,))
-    names = ["project", "stock", "stock_unrolled", "pytorch", "tensorflow_1", "products"]
+    turns = ("--choosing", "1", "--repeats", "1")
+    record = load(training, monkeypatch, tmp_path, *turns, configs=(TINY,), settings=((1, 1),))
+    names = ["project", "stock", "stock_unrolled", "tensorflow_1", "products", "pytorch"]
     if training.torch_version() is None:
         names.remove("pytorch")
+        assert list(record["left_out"]) == ["pytorch"] and record["torch"] == "absent"
+    else:
+        assert not record["left_out"] and record["torch_build"].startswith(("CPU", "CUDA"))
     assert [row["contender"] for row in record["rows"]] == names
     for row in record["rows"]:
+        assert row["threads"] == "1x1"
         assert row["median_s"] > 0 and row[f"ratio_to_{row['contender']}"] == 1
         assert {f"ratio_to_{name}" for name in names} < row.keys()
 
 
-def test_training_refuses_a_contender_that_trains_otherwise(monkeypatch):
-    monkeypatch.setattr(training, "FastLSTM", training.keras.layers.GRU)
-    with pytest.raises(AssertionError, match="stock"):
-        training.contenders(TINY, ["project", "stock"])
+def test_each_contender_is_measured_under_its_fastest_setting(stub, monkeypatch, tmp_path):
+    start = worker.start
+    part = {"benchmarks.updates": {"project": True}, training.PYTORCH: {}}
+    monkeypatch.setattr(worker, "start", lambda module, job, threads: start(stub, part[module], threads))
+    monkeypatch.setattr(training, "torch_version", lambda: "2.15.0")
+    settings = ((1, 1), (1, 2), (2, 2))
+    record = load(training, monkeypatch, tmp_path, "--choosing", "3", configs=(TINY,), settings=settings)
+    tried = {}
+    for row in record["grid"]:
+        tried.setdefault(row["contender"], {})[row["threads"]] = row["median_s"]
+    assert list(tried["project"]) == ["1x1", "1x2", "2x2"]
+    assert list(tried["pytorch"]) == ["1x1", "2x2"]
+    for row in record["rows"]:
+        assert row["threads"] == min(tried[row["contender"]], key=tried[row["contender"]].get)
+
+
+def test_training_refuses_a_contender_that_trains_otherwise():
+    losses = {"project 1x1": 1.0, "stock 1x1": 1.000001, "products 1x1": None}
+    training.check(losses)
+    with pytest.raises(AssertionError, match="stock 1x1"):
+        training.check(losses | {"stock 1x1": 1.0001})
 
 
 def test_products_count_what_the_layers_multiply():
     config = {"batch": 2, "steps": 3, "units": 4, "layers": 1}
     dense = 3 * 2 * 6 * (4 * 128 + 128 * 72)
-    assert training.flop_per_update(config) == 2 * 2 * 6 * 1 * 16 + 3 * 2 * 6 * 4 * 16 + dense
+    assert updates.flop_per_update(config) == 2 * 2 * 6 * 1 * 16 + 3 * 2 * 6 * 4 * 16 + dense
 
 
-def test_absent_pytorch_is_said_and_left_out(monkeypatch, capsys):
+STUB = """
+import os, signal
+
+calls = []
+
+def make(job):
+    if job.get("dies") == "at the start":
+        raise SystemExit(3)
+    def work():
+        if calls and job.get("dies") == "at work":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        calls.append(0)
+        print("chatter of a library")
+        return job.get("loss", 0.5)
+    return {"project": work} if job.get("project") else {"pytorch": work}, {"torch_build": "stub"}
+"""
+
+
+@pytest.fixture
+def stub(monkeypatch, tmp_path):
+    (tmp_path / "stub_contender.py").write_text(STUB)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    return "stub_contender"
+
+
+def test_a_worker_is_warm_before_it_is_asked_and_ends_with_its_block(stub):
+    with worker.start(stub, {}, (1, 2)) as (process, ready):
+        assert ready == {"first": {"pytorch": 0.5}, "facts": {"torch_build": "stub"}}
+        assert 0 < worker.ask(process, "pytorch") < 5
+        worker.tell(process, "pytorch")
+        assert worker.answer(process) > 0
+    assert process.returncode == 0
+
+
+def test_a_worker_that_ends_says_how(stub):
+    with (
+        pytest.raises(ChildProcessError, match="exit status 3"),
+        worker.start(stub, {"dies": "at the start"}, (1, 1)),
+    ):
+        pass
+    with worker.start(stub, {"dies": "at work"}, (1, 1)) as (process, _):
+        for _ in range(2):
+            with pytest.raises(ChildProcessError, match="SIGSEGV"):
+                worker.ask(process, "pytorch")
+
+
+def test_pytorch_has_a_process_without_tensorflow():
+    if training.torch_version() is None:
+        pytest.skip("PyTorch is an extra")
+    code = "import sys, benchmarks.worker, benchmarks.updates_pytorch\n"
+    code += "print({'tensorflow', 'keras'} & {*sys.modules})"
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize("dies", ["at the start", "at work"])
+def test_pytorch_that_dies_is_said_once_and_left_out(stub, monkeypatch, tmp_path, capsys, dies):
+    # The stub plays all parts here: TensorFlow would only make this slow.
+    start = worker.start
+    part = {"benchmarks.updates": {"project": True}, training.PYTORCH: {"dies": dies}}
+    monkeypatch.setattr(worker, "start", lambda module, job, threads: start(stub, part[module], threads))
+    monkeypatch.setattr(training, "torch_version", lambda: "2.15.0")
+    record = load(training, monkeypatch, tmp_path, "--repeats", "2", configs=(TINY,), settings=((1, 1),))
+    assert [row["contender"] for row in record["rows"]] == ["project"]
+    how = "exit status 3" if dies == "at the start" else "signal SIGSEGV"
+    assert record["left_out"] == {"pytorch 1x1": f"its process ended with {how}"}
+    assert capsys.readouterr().out.count("pytorch 1x1 is left out") == 1
+
+
+def test_absent_pytorch_is_said_and_left_out(stub, monkeypatch, tmp_path, capsys):
+    start = worker.start
+    monkeypatch.setattr(worker, "start", lambda module, job, threads: start(stub, {"project": True}, threads))
     monkeypatch.setattr(training, "torch_version", lambda: None)
-    assert list(training.contenders(TINY, ["project", "pytorch"])) == ["project"]
+    record = load(training, monkeypatch, tmp_path, "--repeats", "1", configs=(TINY,), settings=((1, 1),))
+    assert (record["torch"], record["torch_build"]) == ("absent", "stub")
+    assert [row["contender"] for row in record["rows"]] == ["project"]
     assert "pip install -e .[bench]" in capsys.readouterr().out
-
-
-def test_threads_compare_settings_across_processes(monkeypatch, tmp_path):
-    monkeypatch.setattr(threads, "CONTENDERS", ("project", "stock"))
-    settings = {"configs": (TINY,), "settings": ((1, 1),)}
-    record = load(threads, monkeypatch, tmp_path, "--repeats", "1", **settings)
-    (measured,) = record["configurations"]
-    assert {"project 1x1", "stock 1x1"} <= {row["contender"] for row in measured["rows"]}
-    assert measured["ratios_at_best"]["project 1x1 / stock 1x1"] > 0
 
 
 def test_scaling_fits_and_extrapolates(monkeypatch, tmp_path):
@@ -88,3 +180,15 @@ def test_side_by_side_runs_alone_and_in_pairs(monkeypatch, tmp_path):
     (alone,), (together,) = record["alone"], record["together"]
     assert alone["configuration"] == "tiny" and alone["seconds"] > 0
     assert together["speed_up"] == pytest.approx(sum(alone["seconds"] / each for each in together["seconds"]))
+
+
+def test_reading_is_timed_from_the_archive_and_from_the_cache(monkeypatch, tmp_path, simulated_archive):
+    monkeypatch.setenv("SENSEGEN_HAR_ARCHIVE", str(simulated_archive))
+    monkeypatch.setattr(reading, "REPEATS", 1)
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    monkeypatch.setattr(paths, "DATA", tmp_path / "data")
+    reading.main()
+    record = json.loads((tmp_path / "results/benchmarks/reading.json").read_text())
+    assert all(row["low_s"] > 0 for row in record["rows"])
+    caption, table, _ = make_speed_tables({"reading": record})["reading"]
+    assert "data: SIMULATED" in caption and len(table) == 2

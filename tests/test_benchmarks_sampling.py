@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks import sampling
 from sensegen_utils.generator import build_generator, split_mixture
+from sensegen_utils.speed import make_speed_tables
 
 TINY = {
     "units": 4,
@@ -53,5 +54,6 @@ def test_the_record_names_all_contenders_and_their_speed(tmp_path, capsys):
         assert ("fraction_of_products" in row) == row["contender"].startswith("sampler")
     assert record["to_disk"]["series"] == 3 and record["to_disk"]["file_mb"] == pytest.approx(0.001664)
     assert record["to_disk"]["memory_peak_mb"] >= record["to_disk"]["memory_before_mb"] > 0
+    assert len(make_speed_tables({"sampling": record})["sampling"][1]) == 8  # REPORT.md can read it
     printed = capsys.readouterr().out
     assert "2 LSTM layer(s)" in printed and "To disk: 3 windows of 128 values" in printed
