@@ -1,0 +1,430 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sensegen_utils.own_sensor import PARTS, cut_windows, read_sensor, split_by_group
+
+HEADER = "t,x,y,state,who"
+
+
+def recording(samples=400, rate=50.0, groups=4, seed=0):
+    """Two channels; each group has its own clock and one state after the other."""
+    rng = np.random.default_rng(seed)
+    each = samples // groups
+    return pd.DataFrame(
+        {
+            "t": np.tile(np.arange(each) / rate, groups).round(6),
+            "x": rng.normal(size=each * groups).round(4),
+            "y": rng.normal(size=each * groups).round(4),
+            "state": np.tile(np.repeat(["rest", "work"], [each // 2, each - each // 2]), groups),
+            "who": np.repeat([f"person {number}" for number in range(groups)], each),
+        }
+    )
+
+
+def written(table, tmp_path, name="drive.csv"):
+    table.to_csv(tmp_path / name, index=False)
+    return tmp_path / name
+
+
+def lines_of(table, changes=None, header=HEADER):
+    """The lines of a .csv; ``changes`` replaces or (None) removes lines, counted from 1, the header."""
+    lines = [header, *table.to_csv(index=False, header=False).splitlines()]
+    for number, line in sorted((changes or {}).items(), reverse=True):
+        lines[number - 1 : number] = [] if line is None else [line]
+    return "\n".join(lines) + "\n"
+
+
+NAMED = {"time": "t", "label": "state", "group": "who"}
+
+
+def test_a_csv_comes_back_with_its_pieces(tmp_path):
+    table = recording()
+    sensor = read_sensor(written(table, tmp_path), **NAMED)
+    assert sensor["channels"] == ["x", "y"]
+    assert sensor["values"].dtype == np.float32
+    assert np.array_equal(sensor["values"], table[["x", "y"]].to_numpy(np.float32))
+    assert sensor["rate"] == 50
+    assert sensor["label"].tolist() == table["state"].tolist()
+    assert sensor["group"].tolist() == table["who"].tolist()
+    assert sensor["pieces"].tolist() == [[start, start + 50] for start in range(0, 400, 50)]
+    assert sensor["gaps"] == []
+
+
+def test_all_kinds_of_source_give_the_same(tmp_path):
+    table = recording()
+    values, columns = table[["x", "y"]].to_numpy(), {name: table[name].to_numpy() for name in ("t", "who")}
+    np.save(tmp_path / "drive.npy", values)
+    np.savez(tmp_path / "drive.npz", data=values, t=columns["t"], who=columns["who"].astype(str))
+    arrays = {"time": columns["t"], "group": columns["who"], "channels": ["x", "y"]}
+    names = {"time": "t", "group": "who"}
+    first = read_sensor(table, **names, channels=["x", "y"])
+    for sensor in (
+        read_sensor(str(written(table, tmp_path)), **names, channels=("x", "y")),
+        read_sensor(values, **arrays),
+        read_sensor(tmp_path / "drive.npy", **arrays),
+        read_sensor(tmp_path / "drive.npz", **names, channels=["x", "y"]),
+        read_sensor(tmp_path / "drive.npz", **names, channels=["x", "y"], array="data"),
+    ):
+        for key in first.keys() - {"origin"}:
+            assert np.array_equal(sensor[key], first[key]) if first[key] is not None else sensor[key] is None
+
+
+def test_commas_at_the_end_of_lines_are_no_column(tmp_path):
+    path = tmp_path / "drive.csv"
+    path.write_text(lines_of(recording()).replace("\n", ",\n").replace(f"{HEADER},", HEADER))
+    assert read_sensor(path, **NAMED)["channels"] == ["x", "y"]
+
+
+def test_a_series_without_labels_is_one_piece():
+    sensor = read_sensor(np.sin(np.arange(300)), rate=25)
+    assert sensor["values"].shape == (300, 1)
+    assert sensor["channels"] == ["channel 0"]
+    assert sensor["rate"] == 25
+    assert sensor["label"] is sensor["group"] is None
+    assert sensor["pieces"].tolist() == [[0, 300]]
+
+
+def test_date_times_give_the_rate(tmp_path):
+    table = recording(groups=1)
+    # Python writes 12:00:01 without a fraction, and 12:00:01.020000 with one.
+    table["t"] = [
+        str(moment.to_pydatetime()) for moment in pd.date_range("2024-10-27", periods=400, freq="20ms")
+    ]
+    assert read_sensor(written(table, tmp_path), **NAMED)["rate"] == 50
+
+
+@pytest.mark.parametrize("rate", [30, 256, 400, 416])
+def test_a_clock_of_milliseconds_gives_the_rate(rate):
+    time = (1.7e9 + np.arange(4000) / rate).round(3)
+    sensor = read_sensor(np.random.default_rng(0).normal(size=4000), time=time)
+    assert sensor["rate"] == pytest.approx(rate, rel=1e-3)
+    assert sensor["gaps"] == []
+
+
+def test_a_jittering_clock_is_one_rate():
+    rng = np.random.default_rng(0)
+    time = np.arange(40_000) / 50 + rng.normal(0, 0.002, 40_000)
+    assert read_sensor(rng.normal(size=40_000), time=time)["rate"] == pytest.approx(50, rel=1e-3)
+
+
+def test_lost_samples_are_gaps_and_no_other_rate(tmp_path):
+    table = recording(groups=1).drop(index=[100, 101, 300])
+    sensor = read_sensor(written(table, tmp_path), time="t", group="who", channels=["x"])
+    assert sensor["rate"] == 50
+    # Lines 2 to 101 are samples 0 to 99; sample 102 follows on line 102.
+    assert [(line, round(seconds, 6)) for line, seconds in sensor["gaps"]] == [(102, 0.06), (300, 0.04)]
+    assert sensor["pieces"].tolist() == [[0, 100], [100, 298], [298, 397]]
+    lost = np.random.default_rng(0).uniform(size=4000) < 0.1
+    time, values = np.arange(4000)[~lost] / 50, np.random.default_rng(1).normal(size=(~lost).sum())
+    assert read_sensor(values, time=time)["rate"] == 50
+
+
+def test_a_pause_between_labels_is_no_gap(tmp_path):
+    table = recording(groups=1)
+    table.loc[200:, "t"] += 60
+    sensor = read_sensor(written(table, tmp_path), **NAMED)
+    assert sensor["gaps"] == []
+    assert sensor["pieces"].tolist() == [[0, 200], [200, 400]]
+
+
+def test_labels_may_be_numbers_or_the_word_null_and_lose_outer_spaces(tmp_path):
+    table = recording()
+    table["state"] = table["state"].replace({"rest": "null", "work": " NA "})
+    table["who"] = np.repeat([1, 2, 3, 4], 100)
+    sensor = read_sensor(written(table, tmp_path), **NAMED)
+    assert np.unique(sensor["label"]).tolist() == ["NA", "null"]
+    assert np.unique(sensor["group"]).tolist() == [1, 2, 3, 4]
+
+
+def test_empty_lines_at_the_end_are_no_samples(tmp_path):
+    path = tmp_path / "drive.csv"
+    path.write_text(lines_of(recording()) + ",,,,\n\n\n")
+    assert len(read_sensor(path, **NAMED)["values"]) == 400
+
+
+MALFORMED = {  # changed lines, what the message says
+    "text": ({7: "0.1,oops,0.2,rest,person 0"}, "channel 'x', line 7 holds 'oops'. Fill"),
+    "a decimal comma": ({7: '0.1,"0,25",0.2,rest,person 0'}, "channel 'x', line 7 holds '0,25'"),
+    "nothing": ({7: "0.1,,0.2,rest,person 0"}, "channel 'x', line 7 is empty"),
+    "NaN": (
+        {7: "0.1,0.1,nan,rest,person 0", 9: "0.14,0.1,,rest,person 0"},
+        "'y', line 7 holds 'nan' (and 1 more)",
+    ),
+    "infinity": ({7: "0.1,-inf,0.2,rest,person 0"}, "channel 'x', line 7 holds '-inf'"),
+    "beyond float32": ({7: "0.1,1e39,0.2,rest,person 0"}, "channel 'x', line 7 holds '1e+39'"),
+    "an empty line": ({7: ""}, "channel 'x', line 7 is empty; channel 'y', line 7 is empty"),
+    "a short line": ({7: "0.1,0.1"}, "channel 'y', line 7 is empty"),
+    "a long first line": ({2: "0,0.1,0.2,rest,person 0,7"}, "line 2 has more fields than line 1 has names"),
+    "a long line": ({7: "0.1,0.1,0.2,rest,person 0,7,8"}, "line 7"),
+    "no label": ({7: "0.1,0.1,0.2,,person 0"}, "line 7 has no label (1 of 400 samples)"),
+    "a blank group": ({7: '0.1,0.1,0.2,rest,"  "'}, "line 7 has no group (1 of 400 samples)"),
+    "no time": ({7: ",0.1,0.2,rest,person 0"}, "not a time: line 7 is empty"),
+    "text as time": ({7: "noon,0.1,0.2,rest,person 0"}, "not a time: line 7 holds 'noon'"),
+    "a doubled time": ({7: "0.08,0.1,0.2,rest,person 0"}, "line 7 is the same time as the one before"),
+    "time backward": ({7: "0.05,0.1,0.2,rest,person 0"}, "line 7 is 0.01 s earlier than the one before"),
+}
+
+
+@pytest.mark.parametrize("case", MALFORMED)
+def test_a_malformed_line_is_named(tmp_path, case):
+    changes, said = MALFORMED[case]
+    table = recording()
+    if case == "time backward":
+        table.loc[4, "t"] = 0.06
+        table.loc[3, "t"] = 0.055
+    path = tmp_path / "drive.csv"
+    path.write_text(lines_of(table, changes))
+    with pytest.raises(ValueError, match=f"drive.csv: .*{re.escape(said)}"):
+        read_sensor(path, **NAMED)
+
+
+FILES = {  # content, what the message says
+    "empty": ("", "the file is empty"),
+    "blank": ("\n\n", "line 1 is empty|cannot be read"),
+    "header only": (HEADER + "\n", "no sample below"),
+    "one sample": (f"{HEADER}\n0,0.1,0.2,rest,me\n", "holds 1 samples"),
+    "no header": (lines_of(recording()[["t", "x"]], header="0.5,0.25"), "line 1 holds numbers"),
+    "semicolons": ("t;x;y\n0;1;2\n", "not separated by commas"),
+    "twice": (lines_of(recording(), header="t,x,x,state,who"), "line 1 has two columns 'x'"),
+    "latin-1": ("t,x,y,state,who\n0,1,2,müde,me\n".encode("latin-1"), "UTF-8"),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_malformed_file_is_refused(tmp_path, case):
+    content, said = FILES[case]
+    path = tmp_path / "drive.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=f"drive.csv: .*({said})"):
+        read_sensor(path, **NAMED)
+
+
+def test_missing_and_unknown_files_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"gone.csv: there is no such file in "):
+        read_sensor(tmp_path / "gone.csv", rate=50)
+    with pytest.raises(ValueError, match=r"drive.xlsx: of an unknown kind. Save it as .csv"):
+        read_sensor(tmp_path / "drive.xlsx", rate=50)
+
+
+def test_a_missing_column_is_answered_with_those_there_are(tmp_path):
+    path = written(recording(), tmp_path)
+    for wrong in ({"time": "z"}, {"label": "z"}, {"group": "z"}, {"channels": ["x", "z"]}):
+        use = next(iter(wrong))
+        said = f"no column 'z' for {use}. Those there are: 't', 'x', 'y', 'state', 'who'."
+        with pytest.raises(ValueError, match=re.escape(said)):
+            read_sensor(path, **({"rate": 50} | wrong))
+
+
+def test_columns_that_are_no_channels_are_all_named(tmp_path):
+    table = recording().assign(valid=True, day="2024-05-01")
+    with pytest.raises(ValueError, match="'valid', line 2 holds 'True' .*'day', line 2 holds '2024-05-01'"):
+        read_sensor(written(table, tmp_path), **NAMED)
+
+
+def test_a_constant_channel_and_a_counter_are_refused(tmp_path):
+    path = written(recording().assign(y=3.5), tmp_path)
+    with pytest.raises(ValueError, match=r"channel 'y' is 3.5 in every sample, from line 2 to line 401"):
+        read_sensor(path, **NAMED)
+    recording().to_csv(tmp_path / "index.csv")
+    with pytest.raises(ValueError, match="channel 'Unnamed: 0' rises"):
+        read_sensor(tmp_path / "index.csv", **NAMED)
+    assert read_sensor(tmp_path / "index.csv", **NAMED, channels="Unnamed: 0")["values"].shape == (400, 1)
+
+
+@pytest.mark.parametrize("first, second", [(50, 100), (100, 50), (50, 60)])
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
+def test_mixed_rates_are_found_and_the_line_is_named(tmp_path, first, second, share):
+    count = int(400 * share)
+    steps = np.repeat([1 / first, 1 / second], [count, 399 - count])
+    table = recording(groups=1).assign(t=np.r_[0, np.cumsum(steps)])
+    said = f"mixed rates: about {first} Hz before line {count + 2}, about {second} Hz after it"
+    # The first steps lead to sample `count`, which is on line count + 2.
+    with pytest.raises(ValueError, match=said):
+        read_sensor(written(table, tmp_path), time="t", group="who", channels="x")
+
+
+def test_a_group_of_another_rate_is_found(tmp_path):
+    table = recording()
+    table.loc[200:299, "t"] *= 2
+    with pytest.raises(ValueError, match="mixed rates: about 50 Hz before line 202, about 25 Hz after it"):
+        read_sensor(written(table, tmp_path), **NAMED)
+
+
+def test_the_rate_must_be_known_possible_and_that_of_the_clock(tmp_path):
+    path = written(recording(), tmp_path)
+    with pytest.raises(
+        ValueError, match=r"drive.csv: the sampling rate is unknown. Give rate=..., in Hz, or"
+    ):
+        read_sensor(path, channels=["x"])
+    for rate in (0, -50, np.nan, np.inf, "50"):
+        with pytest.raises(ValueError, match="must be a positive number"):
+            read_sensor(path, rate=rate, channels=["x"])
+    with pytest.raises(ValueError, match="rate=100 Hz, but by the time column it is 50 Hz"):
+        read_sensor(path, rate=100, **NAMED)
+    assert read_sensor(path, rate=51, **NAMED)["rate"] == 51
+
+
+def test_samples_of_several_groups_in_turn_are_refused(tmp_path):
+    table = recording().sort_values(["t", "who"])
+    with pytest.raises(ValueError, match="change at most samples, first at line 3. Sort by group"):
+        read_sensor(written(table, tmp_path), **NAMED)
+
+
+def test_impossible_arrays_are_refused(tmp_path):
+    values = np.random.default_rng(0).normal(size=(300, 2))
+    with pytest.raises(ValueError, match="300 channels of 2 samples each. Is it transposed?"):
+        read_sensor(values.T, rate=50)
+    for wrong in (values.astype(str), values.astype(complex), values > 0, values.astype(object)):
+        with pytest.raises(ValueError, match="the array: its type is"):
+            read_sensor(wrong, rate=50)
+    for wrong in (values[None], 3.0, []):
+        with pytest.raises(ValueError, match="the array: shape"):
+            read_sensor(wrong, rate=50)
+    with pytest.raises(ValueError, match="299 entries of label for 300 samples"):
+        read_sensor(values, rate=50, label=np.zeros(299))
+    with pytest.raises(ValueError, match="3 names for 2 channels"):
+        read_sensor(values, rate=50, channels=["x", "y", "z"])
+    with pytest.raises(ValueError, match="no array 'who' for group. Those there are: none"):
+        read_sensor(values, rate=50, group="who")
+    values[41, 1] = np.nan
+    with pytest.raises(ValueError, match="channel 'channel 1', row 41 is empty"):
+        read_sensor(values, rate=50)
+
+
+def test_unclear_and_damaged_array_files_are_refused(tmp_path):
+    values = np.random.default_rng(0).normal(size=(300, 2))
+    np.savez(tmp_path / "two.npz", left=values, right=values[:, 0])
+    said = re.escape(
+        "which array holds the channels? Choose one with array=...: 'left' (300, 2), 'right' (300,)"
+    )
+    with pytest.raises(ValueError, match=said):
+        read_sensor(tmp_path / "two.npz", rate=50)
+    assert read_sensor(tmp_path / "two.npz", rate=50, array="right")["values"].shape == (300, 1)
+    with pytest.raises(ValueError, match="no array 'up' for channels. Those there are: 'left', 'right'"):
+        read_sensor(tmp_path / "two.npz", rate=50, array="up")
+    np.save(tmp_path / "objects.npy", np.array([{}, 1], dtype=object), allow_pickle=True)
+    for name, content in (("cut.npz", (tmp_path / "two.npz").read_bytes()[:700]), ("text.npy", b"1,2,3\n")):
+        (tmp_path / name).write_bytes(content)
+    for name in ("objects.npy", "cut.npz", "text.npy"):
+        with pytest.raises(ValueError, match=f"{name}: cannot be read as arrays of numbers"):
+            read_sensor(tmp_path / name, rate=50)
+
+
+def test_windows_lie_in_one_piece_each(tmp_path):
+    table = recording().drop(index=[20])
+    sensor = read_sensor(written(table, tmp_path), **NAMED)
+    windows = cut_windows(sensor, 24, stride=5)
+    assert windows["x"].shape == (len(windows["start"]), 24, 2)
+    assert windows["x"].dtype == np.float32
+    assert windows["label_names"] == ["rest", "work"]
+    assert windows["skipped"] == 20  # before the gap
+    for window, label, group, start in zip(
+        *(windows[field] for field in ("x", "label", "group", "start")), strict=True
+    ):
+        inside = slice(start, start + 24)
+        assert np.array_equal(window, sensor["values"][inside])
+        assert set(sensor["label"][inside]) == {windows["label_names"][label]}
+        assert set(sensor["group"][inside]) == {group}
+        assert np.allclose(np.diff(table["t"].to_numpy()[inside]), 0.02)
+    assert cut_windows(sensor, 24)["start"][:3].tolist() == [20, 49, 61]  # half a window, as in UCI HAR
+
+
+def test_too_short_says_which_windows_would_fit(tmp_path):
+    sensor = read_sensor(written(recording().drop(index=[20]), tmp_path), **NAMED)
+    said = (
+        "drive.csv: too short for a window of 128 samples: the longest of 9 unbroken pieces, line 51 to "
+        "line 100, has 50. Use steps=50 or less; 1 gaps in time break the recording."
+    )
+    with pytest.raises(ValueError, match=said):
+        cut_windows(sensor, 128)
+    assert len(cut_windows(sensor, 50)["x"]) == 7
+    for wrong in ({"steps": 0}, {"steps": 10, "stride": 0}):
+        with pytest.raises(ValueError, match="at least 1"):
+            cut_windows(sensor, **wrong)
+
+
+def used(part, steps):
+    """The samples that the windows of a part hold."""
+    return set((part["start"][:, None] + np.arange(steps)).ravel().tolist())
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("groups", [3, 4, 7])
+def test_no_group_and_no_sample_is_in_two_parts(groups, seed):
+    sensor = read_sensor(recording(100 * groups, groups=groups), **NAMED)
+    windows = cut_windows(sensor, 16, stride=3)
+    parts = split_by_group(windows, seed=seed)
+    members = [set(parts[name]["group"].tolist()) for name in PARTS]
+    assert all(members)
+    assert sum(map(len, members)) == len(set.union(*members)) == groups
+    samples = [used(parts[name], 16) for name in PARTS]
+    assert sum(map(len, samples)) == len(set.union(*samples))
+    assert sum(len(parts[name]["x"]) for name in PARTS) == len(windows["x"])
+    assert parts["by"] == "group"
+    for name in PARTS:
+        for window, start in zip(parts[name]["x"], parts[name]["start"], strict=True):
+            assert np.array_equal(window, sensor["values"][start : start + 16])
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("stride", [1, 8, 16, 20])
+def test_without_groups_time_is_divided_and_no_sample_is_in_two_parts(labelled, stride):
+    named = {"time": "t", "label": "state"} if labelled else {"time": "t"}
+    sensor = read_sensor(recording(1000, groups=1), **named, channels=["x", "y"])
+    windows = cut_windows(sensor, 16, stride)
+    parts = split_by_group(windows)
+    samples = [used(parts[name], 16) for name in PARTS]
+    assert sum(map(len, samples)) == len(set.union(*samples))
+    shares = np.array([len(held) for held in samples]) / sum(map(len, samples))
+    assert shares == pytest.approx([0.6, 0.2, 0.2], abs=0.05)
+    assert parts["dropped"] == len(windows["x"]) - sum(len(parts[name]["x"]) for name in PARTS)
+    assert parts["by"] == "time"
+    for name in PARTS:
+        assert parts[name]["group"] is None
+        if labelled:
+            assert set(parts[name]["label"]) == {0, 1}
+            later = [parts[name]["start"][parts[name]["label"] == code].min() for code in (0, 1)]
+            assert later[0] < 500 <= later[1]
+        else:
+            assert parts[name]["label"] is None
+
+
+def test_one_seed_gives_one_division():
+    windows = cut_windows(read_sensor(recording(700, groups=7), **NAMED), 16)
+    divisions = [set(split_by_group(windows, seed=seed)["test"]["group"].tolist()) for seed in range(8)]
+    assert divisions == [
+        set(split_by_group(windows, seed=seed)["test"]["group"].tolist()) for seed in range(8)
+    ]
+    assert len(set(map(frozenset, divisions))) > 1
+
+
+def test_shares_are_of_the_groups():
+    windows = cut_windows(read_sensor(recording(1000, groups=10), **NAMED), 16)
+    parts = split_by_group(windows, shares=(0.5, 0.2, 0.3))
+    assert [len(set(parts[name]["group"].tolist())) for name in PARTS] == [5, 2, 3]
+
+
+def test_groups_of_one_label_are_divided_so_that_training_has_all():
+    table = recording(1200, groups=12).assign(state=np.repeat(["a", "b", "c"], 400))
+    for seed in range(5):
+        parts = split_by_group(cut_windows(read_sensor(table, **NAMED), 16), seed=seed)
+        assert set(parts["train"]["label"]) == {0, 1, 2}
+    alone = recording(300, groups=3).assign(state=np.repeat(["a", "b", "c"], 100))
+    with pytest.raises(ValueError, match="No training window has the label '[abc]'"):
+        split_by_group(cut_windows(read_sensor(alone, **NAMED), 16))
+
+
+def test_what_cannot_be_divided_is_refused():
+    table = recording(200, groups=2)
+    windows = cut_windows(read_sensor(table, **NAMED), 16)
+    with pytest.raises(ValueError, match="2 .*person 0, person 1.* at least three groups.*without group"):
+        split_by_group(windows)
+    for shares in ((0.5, 0.5), (0.8, 0.2, 0), (0.6, 0.3, 0.2)):
+        with pytest.raises(ValueError, match="three positive numbers of sum 1"):
+            split_by_group(windows, shares)
+    few = cut_windows(read_sensor(table["x"].to_numpy(), rate=50), 100, stride=100)
+    with pytest.raises(ValueError, match="2 windows are too few: (validation|test) would have none"):
+        split_by_group(few)
