@@ -39,8 +39,9 @@ def test_weights_have_the_held_out_nll_of_their_record(record, weights):
     generator = load_generator(weights)
     generator.compile(loss=functools.partial(mixture_nll, sigma_floor=record["settings"]["sigma_floor"]))
     series = window_index_series(load_har()["test"]["signals"][record["signal"]])
-    # Another processor rounds differently; memorised weights, with their sharp densities, magnify it.
-    assert evaluate_nll(generator, series) == pytest.approx(held_out_nll(record), rel=1e-3, abs=1e-3)
+    # The same to the last bit with the one thread of the records. With two, where sums round differently, the
+    # sharp densities of memorised weights make 0.3 % of it; two seeds of one run differ by 10 %.
+    assert evaluate_nll(generator, series) == pytest.approx(held_out_nll(record), rel=0.02)
 
 
 def test_all_weights_together_stay_small():
