@@ -117,6 +117,8 @@ job() {
     judge) notebook 02_mdn_generator "" && notebook 03_discriminator "" ;;
     generator) notebook 02_mdn_generator "-seed$2" -p SEED "$2" ;;
     beyond) notebook 02_mdn_generator -beyond -p FLOOR "$2" -p EPOCHS "$3" ;;
+    published_start)
+      notebook 02_mdn_generator -published-start -p LSTM_LAYERS "$2" -p PUBLISHED_START True -p EPOCHS "$3" ;;
     failure) notebook 02b_nan_in_training "" ;;
     predictor) notebook 03b_next_step_predictor "" ;;
     experiment) notebook 04_alternating_training "-$2-$3" -p SIGNAL "$2" -p LSTM_UNITS "$3" -p LSTM_LAYERS "$4" ;;

@@ -109,7 +109,7 @@ PICTURES = (
 SECTIONS = (  # title, tables, figures
     (
         "The losses",
-        ("generative_losses", "published_curve", "discriminative_losses", "predictors"),
+        ("generative_losses", "published_curve", "two_starts", "discriminative_losses", "predictors"),
         ("06_published_curve", "03b_predictors", "05_loss_curves"),
     ),
     ("The NaN", ("failures",), ("06_nan",)),

@@ -7,7 +7,14 @@ import pandas as pd
 
 from sensegen_utils import published
 from sensegen_utils.figures import mark_kind
-from sensegen_utils.profiles import BEYOND_FLOOR, CURVE_RUN, EXPERIMENTS, SIGMA_FLOOR, get_profile, run_name
+from sensegen_utils.profiles import (
+    BEYOND_FLOOR,
+    CURVE_RUN,
+    EXPERIMENTS,
+    PUBLISHED_START_RUN,
+    get_profile,
+    run_name,
+)
 from sensegen_utils.records import load_record
 
 NLL_TOLERANCE = 0.1  # nats per step, ours: epochs that follow each other differ by as much
@@ -37,20 +44,24 @@ DEVIATIONS = (
 def load_results(folder, seed=0):
     """Load the records that the report needs from ``results/<profile>``. Raises as `load_record`.
 
-    "beyond" is None in a profile that has no such run.
+    "beyond" and "published_start" are None in a profile that has no such run.
     """
     records = Path(folder) / "records"
     data = load_record(records / "01_data_preparation.json")
     profile = get_profile(data["provenance"]["profile"])
 
-    def generator(seed, floor=SIGMA_FLOOR):
-        run = run_name(**CURVE_RUN, seed=seed, sigma_floor=floor)
-        return load_record(records / f"02_mdn_generator-{run}.json")
+    def generator(seed, model=CURVE_RUN, **what):
+        return load_record(records / f"02_mdn_generator-{run_name(**model, seed=seed, **what)}.json")
 
     return {
         "data": data,
         "curves": [generator(each) for each in range(seed, seed + profile["generator_seeds"])],
-        "beyond": generator(seed, BEYOND_FLOOR) if profile["beyond_epochs"] else None,
+        "beyond": generator(seed, sigma_floor=BEYOND_FLOOR) if profile["beyond_epochs"] else None,
+        "published_start": (
+            generator(seed, PUBLISHED_START_RUN, published_start=True)
+            if profile["published_start_epochs"]
+            else None
+        ),
         "failure": load_record(records / "02b_nan_in_training.json"),
         "judge": load_record(records / f"03_discriminator-{run_name(**CURVE_RUN, seed=seed)}.json"),
         "predictors": load_record(records / "03b_next_step_predictor.json"),
@@ -68,8 +79,9 @@ def experiment_run(experiment, seed):
 
 def all_records(results):
     """The records of `load_results` in the order of the notebooks."""
-    in_order = [results["data"], *results["curves"], results["beyond"], results["failure"], results["judge"]]
-    return [record for record in [*in_order, results["predictors"], *results["experiments"]] if record]
+    generators = [*results["curves"], results["published_start"], results["beyond"]]
+    in_order = [results["data"], *generators, results["failure"], results["judge"], results["predictors"]]
+    return [record for record in [*in_order, *results["experiments"]] if record]
 
 
 def make_tables(results):
@@ -95,6 +107,7 @@ def make_tables(results):
             _discriminative_losses(results),
         ),
         "published_curve": ("The published log, at equal epochs", _published_curve(curves)),
+        "two_starts": ("Gyroscope, three layers: two starts", _two_starts(results)),
         "predictors": (
             "Next-step predictors beside their published logs",
             _predictors(results["predictors"]),
@@ -250,6 +263,23 @@ def _published_curve(curves):
         "verdict",
     ]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _two_starts(results):
+    model = PUBLISHED_START_RUN
+    clipped = next(
+        run for run in results["experiments"]
+        if (run["signal"], run["lstm_units"]) == (model["signal"], model["lstm_units"])
+    )  # fmt: skip
+    published_start = results["published_start"]
+    columns = [clipped["training_nll"], published_start["training_nll"] if published_start else []]
+    rows = [
+        (epochs, *(_number(nll[epochs - 1] if len(nll) >= epochs else None) for nll in columns))
+        for epochs in (10, 30, 100, 250, *published.CHECKPOINTS)
+        if epochs <= max(map(len, columns))
+    ]
+    starts = ["Keras's start, global norm clipped: training NLL", "the published code's start, not clipped"]
+    return pd.DataFrame(rows, columns=["epoch", *starts])
 
 
 def _predictors(record):

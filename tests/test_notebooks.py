@@ -15,7 +15,7 @@ from papermill.exceptions import PapermillExecutionError
 from sensegen_utils.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-PARAMETERS = {"PROFILE", "SIGNAL", "LSTM_UNITS", "LSTM_LAYERS", "SEED", "FLOOR", "EPOCHS"}
+PARAMETERS = {"PROFILE", "SIGNAL", "LSTM_UNITS", "LSTM_LAYERS", "SEED", "FLOOR", "EPOCHS", "PUBLISHED_START"}
 IGNORED_AT_MOST = 12  # cells whose outputs hold timings, or decisions of a D trained for seconds
 
 
