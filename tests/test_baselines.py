@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from sensegen_utils.baselines import block_bootstrap, fit_var, sample_var, var_nll
+
+RNG = np.random.default_rng(0)
+
+
+def walks(count, steps=64):
+    """Two channels of an autoregression of order 1, and for activity 2 the same upside down and ten times."""
+    noise, x = RNG.normal(size=(count, steps + 100, 2)), np.zeros((count, steps + 100, 2))
+    for t in range(1, steps + 100):
+        x[:, t] = x[:, t - 1] @ [[0.8, 0.1], [0.0, -0.5]] + noise[:, t]
+    return x[:, 100:]
+
+
+WINDOWS = np.concatenate([walks(300), -10 * walks(300) + 5])
+LABELS = np.repeat([1, 2], 300)
+MODEL = fit_var(WINDOWS, LABELS, 3)
+
+
+def test_var_draws_what_it_was_fitted_to():
+    drawn, labels = sample_var(MODEL, {1: 400, 2: 300}, 64, seed=0)
+    assert drawn.shape == (700, 64, 2) and drawn.dtype == np.float32
+    assert (labels == np.repeat([1, 2], [400, 300])).all()
+    for label in (1, 2):
+        real, fake = WINDOWS[label == LABELS], drawn[label == labels]
+        np.testing.assert_allclose(fake.mean((0, 1)), real.mean((0, 1)), atol=0.15 * real.std())
+        for lag in (0, 1, 4):  # from the first step on: there is no burn-in
+            ours, theirs = (
+                np.einsum("nti,ntj->ij", x[:, lag:], x[:, : 64 - lag]) / x[:, lag:].size
+                for x in (fake - real.mean((0, 1)), real - real.mean((0, 1)))
+            )
+            np.testing.assert_allclose(ours, theirs, atol=0.08 * real.var())
+
+
+def test_var_knows_its_own_kind_from_the_other():
+    held_out = walks(100)
+    # The entropy of a step of the process: its innovations are two standard normals.
+    assert var_nll(MODEL, held_out, np.full(100, 1))[:, 3:].mean() == pytest.approx(2.838, abs=0.05)
+    assert var_nll(MODEL, held_out, np.full(100, 2)).mean() > 5
+
+
+def test_var_draws_again_with_the_seed_and_refuses_an_unknown_activity():
+    first, second, other = (sample_var(MODEL, {2: 5}, 20, seed)[0] for seed in (1, 1, 2))
+    assert (first == second).all() and (first != other).any()
+    with pytest.raises(ValueError, match=r"knows no activity 3; it was fitted to \[1, 2\]"):
+        sample_var(MODEL, {3: 5}, 20, 0)
+
+
+def test_bootstrap_takes_blocks_of_one_activity_and_one_volunteer():
+    subject = np.tile([7, 8, 9], 200)
+    # Values that say where they come from: window and step.
+    marked = (np.arange(600)[:, None] * 1000 + np.arange(64)).astype(np.float32)[:, :, None]
+    drawn, labels = block_bootstrap(marked, LABELS, subject, {1: 40, 2: 60}, seed=0, steps=100, block=16)
+    assert drawn.shape == (100, 100, 1) and (labels == np.repeat([1, 2], [40, 60])).all()
+    window, step = np.divmod(drawn[:, :, 0], 1000)
+    assert (LABELS[window.astype(int)] == labels[:, None]).all()
+    assert (np.ptp(subject[window.astype(int)], axis=1) == 0).all()
+    assert len(np.unique(subject[window.astype(int)])) == 3
+    seams = (np.diff(window) != 0) | (np.diff(step) != 1)
+    assert (seams.sum(axis=1) <= 7).all() and len(np.unique(seams.argmax(axis=1))) > 10
+    again, _ = block_bootstrap(marked, LABELS, subject, {1: 40, 2: 60}, seed=0, steps=100, block=16)
+    assert (again == drawn).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"counts": {3: 1}}, r"no windows of activity 3; there are \[1, 2\]"),
+        ({"block": 65}, "1 to 64 values"),
+    ],
+)
+def test_bootstrap_refuses_what_it_cannot_do(options, message):
+    with pytest.raises(ValueError, match=message):
+        block_bootstrap(WINDOWS, LABELS, LABELS, **{"counts": {1: 1}, "seed": 0} | options)
