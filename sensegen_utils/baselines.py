@@ -11,47 +11,32 @@ Kuensch, The Jackknife and the Bootstrap for General Stationary Observations, An
 
 import numpy as np
 
-from sensegen_utils.linear_prediction import fit_predictors, innovations, log_volume, restore
+from sensegen_utils.linear_prediction import innovations_by_label, of_label, restore
 
 BLOCK = 32  # samples, 0.64 s: about one step of a walk, so a seam comes once a step
 
 
-def fit_var(windows, activity, order):
-    """Fit a Gaussian vector autoregression to the windows (n, steps, channels) of each activity (n,).
-
-    Returns {activity: what `fit_predictors` returns}. Raises ValueError as that does.
-    """
-    return {
-        label: fit_predictors(windows[activity == label], order) for label in np.unique(activity).tolist()
-    }
-
-
-def var_nll(model, windows, activity):
+def var_nll(predictors, windows, activity):
     """NLL of each step given those before it, all channels jointly: (n, steps), nats, in the windows' units.
 
-    Raises ValueError for windows of an activity that ``model`` lacks.
+    ``predictors`` are `fit_by_label`'s. Raises ValueError for windows of an activity that they lack.
     """
-    nll = np.empty(windows.shape[:2])
-    for label in np.unique(activity).tolist():
-        predictors, rows = _of_activity(model, label), activity == label
-        left = innovations(windows[rows], predictors).astype(float)
-        densities = 0.5 * left**2 + 0.5 * np.log(2 * np.pi)
-        nll[rows] = densities.sum(axis=2) + log_volume(predictors, windows.shape[1])
-    return nll
+    left, volume = innovations_by_label(windows, activity, predictors)
+    return (0.5 * left.astype(float) ** 2 + 0.5 * np.log(2 * np.pi)).sum(axis=2) + volume
 
 
-def sample_var(model, counts, steps, seed):
-    """Draw windows from a fitted model: float32 (n, steps, channels) in its units, and their activities (n,).
+def sample_var(predictors, counts, steps, seed):
+    """Draw windows of Gaussian innovations: float32 (n, steps, channels), and their activities (n,).
 
-    ``counts`` is {activity: number}. A window begins with a draw from the distribution of single samples, so
-    none is a copy, and needs no burn-in. Equal arguments give equal windows. Raises ValueError for an
-    activity that ``model`` lacks.
+    ``predictors`` are `fit_by_label`'s, ``counts`` {activity: number}. A window begins with a draw from the
+    distribution of single samples, so none is a copy, and needs no burn-in. Equal arguments give equal
+    windows. Raises ValueError for an activity that ``predictors`` lack.
     """
     drawn = []
     for label, count in counts.items():
-        predictors = _of_activity(model, label)
-        noise = np.random.default_rng([seed, label]).standard_normal((count, steps, len(predictors["mean"])))
-        drawn.append(restore(noise, predictors))
+        own = of_label(predictors, label)
+        noise = np.random.default_rng([seed, label]).standard_normal((count, steps, len(own["mean"])))
+        drawn.append(restore(noise, own))
     return np.concatenate(drawn), _labels(counts)
 
 
@@ -87,9 +72,3 @@ def block_bootstrap(windows, activity, subject, counts, seed, steps=128, block=B
 
 def _labels(counts):
     return np.repeat(list(counts), list(counts.values()))
-
-
-def _of_activity(model, label):
-    if label not in model:
-        raise ValueError(f"the model knows no activity {label}; it was fitted to {list(model)}")
-    return model[label]

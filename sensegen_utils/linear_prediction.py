@@ -49,6 +49,34 @@ def fit_predictors(pieces, order):
     return {"mean": mean, "weights": weights, "factors": factors}
 
 
+def fit_by_label(windows, label, order):
+    """Fit predictors to the windows (n, steps, channels) of each label (n,): {label: `fit_predictors`' dict}.
+
+    People walk and lie around other levels, with other spectra: one filter for all lets a generator's level
+    wander, since what holds a walk at its own level is too weak in any single step to be learned soon.
+    """
+    return {name: fit_predictors(windows[label == name], order) for name in np.unique(label).tolist()}
+
+
+def innovations_by_label(windows, label, predictors):
+    """`innovations` (n, steps, channels) and `log_volume` (n, steps) of windows under their label's own.
+
+    Raises ValueError for a label that ``predictors`` lack.
+    """
+    left, volume = np.empty(windows.shape, np.float32), np.empty(windows.shape[:2])
+    for name in np.unique(label).tolist():
+        rows, own = label == name, of_label(predictors, name)
+        left[rows], volume[rows] = innovations(windows[rows], own), log_volume(own, windows.shape[1])
+    return left, volume
+
+
+def of_label(predictors, name):
+    """Predictors of a label. Raises ValueError, which names those there are, if it was not in training."""
+    if name not in predictors:
+        raise ValueError(f"nothing was fitted to the label {name}; there are {list(predictors)}")
+    return predictors[name]
+
+
 def innovations(windows, predictors):
     """What the predictors leave of windows (n, steps, channels): float32, same shape, unit covariance."""
     order = len(predictors["weights"]) - 1

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from sensegen_utils.baselines import block_bootstrap, fit_var, sample_var, var_nll
+from sensegen_utils.baselines import block_bootstrap, sample_var, var_nll
+from sensegen_utils.linear_prediction import fit_by_label
 
 RNG = np.random.default_rng(0)
 
@@ -16,7 +17,7 @@ def walks(count, steps=64):
 
 WINDOWS = np.concatenate([walks(300), -10 * walks(300) + 5])
 LABELS = np.repeat([1, 2], 300)
-MODEL = fit_var(WINDOWS, LABELS, 3)
+MODEL = fit_by_label(WINDOWS, LABELS, 3)
 
 
 def test_var_draws_what_it_was_fitted_to():
@@ -44,7 +45,7 @@ def test_var_knows_its_own_kind_from_the_other():
 def test_var_draws_again_with_the_seed_and_refuses_an_unknown_activity():
     first, second, other = (sample_var(MODEL, {2: 5}, 20, seed)[0] for seed in (1, 1, 2))
     assert (first == second).all() and (first != other).any()
-    with pytest.raises(ValueError, match=r"knows no activity 3; it was fitted to \[1, 2\]"):
+    with pytest.raises(ValueError, match=r"nothing was fitted to the label 3; there are \[1, 2\]"):
         sample_var(MODEL, {3: 5}, 20, 0)
 
 

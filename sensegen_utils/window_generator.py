@@ -1,0 +1,246 @@
+"""G on the true time axis: windows of any number of channels, conditioned on a label.
+
+The LSTM and its mixture are the report's. What is new stands around them: a linear predictor for each label
+(`linear_prediction`) says what a filter knows of the next sample, and G learns the innovations, what is left,
+which are white and of unit variance. G reads the last innovation, the last sample, and the label. A component
+of the mixture is a diagonal Gaussian over the channels' innovations: the predictor's triangular factor makes
+correlated channels of them, so that each component has a full covariance without parameters for it.
+
+A front is all that stands around the network, a dict: "labels" (list), "predictors" (`fit_by_label`'s),
+"mean" and "deviation" (channels,) of the training windows, "floor" (channels,), both in the channels' units.
+"""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers, ops
+
+from sensegen_utils.fast_lstm import FastLSTM
+from sensegen_utils.generator import COMPONENTS, HALF_LOG_2PI
+from sensegen_utils.linear_prediction import fit_by_label, innovations, innovations_by_label, of_label
+from sensegen_utils.sampling import SERIES_AT_ONCE, STEPS_AT_ONCE
+
+FRONT_MEMBER = "front.npz"
+
+
+def fit_front(windows, label, order, floor):
+    """Fit what stands around the network to training windows (n, steps, channels) and their labels (n,).
+
+    ``order`` is the predictors'; ``floor`` (channels,), in the channel's unit, is added to the sigma of what
+    ``order`` past samples leave of it: tie it to the sensor's resolution. Raises as `fit_by_label`.
+    """
+    return {
+        "labels": np.unique(label).tolist(),
+        "predictors": fit_by_label(windows, label, order),
+        "mean": windows.mean(axis=(0, 1), dtype=np.float64),
+        "deviation": windows.std(axis=(0, 1), dtype=np.float64),
+        "floor": np.broadcast_to(floor, windows.shape[2:]).astype(np.float64),
+    }
+
+
+def inputs_and_targets(front, windows, label):
+    """What G reads, and what `innovation_nll` compares its output with, for windows (n, steps, channels).
+
+    Inputs, float32 (n, steps, 2 x channels + labels): the innovation and the standardised sample before,
+    zeros at the first step, and the one-hot label. Targets, float32 (n, steps, 2 x channels): the
+    innovations, and the floors of their sigmas. Raises ValueError for a label that the front lacks.
+    """
+    (n, steps, channels), names = windows.shape, front["labels"]
+    left, _ = innovations_by_label(windows, label, front["predictors"])
+    inputs = np.zeros((n, steps, 2 * channels + len(names)), np.float32)
+    inputs[:, 1:, :channels] = left[:, :-1]
+    inputs[:, 1:, channels : 2 * channels] = (windows[:, :-1] - front["mean"]) / front["deviation"]
+    inputs[:, :, 2 * channels :] = np.equal.outer(label, names)[:, None]
+    floors = np.stack([_floor(front, name) for name in names])[np.searchsorted(names, label)]
+    return inputs, np.concatenate([left, np.broadcast_to(floors[:, None], left.shape)], axis=2)
+
+
+def build_window_generator(channels, labels, lstm_units=256, lstm_layers=1, batch_size=None, dropout=0.0):
+    """Build G: LSTM layers, a sigmoid layer of 128, a linear layer of 24 x (1 + 2 x channels).
+
+    Input (batch, steps, 2 x channels + labels), as `inputs_and_targets` makes it; output: the logits of the
+    24 components, their means, and their log standard deviations, in innovations.
+    """
+    inputs = hidden = keras.Input(batch_shape=(batch_size, None, 2 * channels + labels), name="past")
+    for _ in range(lstm_layers):
+        hidden = FastLSTM(lstm_units, return_sequences=True)(hidden)
+        hidden = layers.Dropout(dropout)(hidden) if dropout else hidden
+    hidden = layers.Dense(128, activation="sigmoid", name="DENSE1")(hidden)
+    outputs = layers.Dense(COMPONENTS * (1 + 2 * channels), name="DENSE2")(hidden)
+    return keras.Model(inputs, outputs, name="G")
+
+
+@keras.saving.register_keras_serializable("sensegen")
+def innovation_nll(targets, params):
+    """NLL of innovations under G's mixture, (...), in nats; with `log_volume` it is that of the samples.
+
+    ``targets`` (..., 2 x channels) and ``params`` as in `inputs_and_targets` and `build_window_generator`.
+    """
+    left, floor = ops.split(targets, 2, axis=-1)
+    log_weights, means, sigmas = _split(params, left.shape[-1], floor)
+    distance = (left[..., None, :] - means) / sigmas
+    log_densities = ops.sum(-0.5 * ops.square(distance) - ops.log(sigmas) - HALF_LOG_2PI, axis=-1)
+    return -ops.logsumexp(log_weights + log_densities, axis=-1)
+
+
+def window_nll(generator, front, windows, label):
+    """NLL of each step of windows (n, steps, channels) of labels (n,): (n, steps), nats, all channels jointly.
+
+    It is that of the samples in their own units. Raises ValueError for a label that the front lacks.
+    """
+    _, volume = innovations_by_label(windows, label, front["predictors"])
+    inputs, targets = inputs_and_targets(front, windows, label)
+    parts = [slice(start, start + 512) for start in range(0, len(windows), 512)]
+    nll = [innovation_nll(targets[part], generator(inputs[part], training=False)) for part in parts]
+    return np.concatenate([ops.convert_to_numpy(part) for part in nll]) + volume
+
+
+def sample_windows(generator, front, counts, steps, seed, prefix=None):
+    """Draw windows: float32 (n, steps, channels) in the channels' units, and their labels (n,).
+
+    ``counts`` is {label: number}. A window begins with a draw from the distribution of single samples, or
+    continues ``prefix``, {label: (number, known steps, channels)} of real samples, which are not part of the
+    result. Equal arguments give equal windows.
+
+    Raises ValueError for a label that the front lacks and a prefix of the wrong shape, FloatingPointError
+    when the generator produces a value that is not finite.
+    """
+    step_block = _compiled_steps(generator, front)
+    drawn = []
+    for label, count in counts.items():
+        of_label(front["predictors"], label)
+        known = np.zeros((count, 0, len(front["mean"]))) if prefix is None else np.asarray(prefix[label])
+        if known.ndim != 3 or len(known) != count or known.shape[2] != len(front["mean"]):
+            raise ValueError(
+                f"the prefix of label {label} must have shape ({count}, steps, {len(front['mean'])}), "
+                f"not {known.shape}"
+            )
+        for start in range(0, count, SERIES_AT_ONCE):
+            rng = np.random.default_rng([seed, front["labels"].index(label), start])
+            drawn.append(_draw(step_block, front, label, known[start : start + SERIES_AT_ONCE], steps, rng))
+    windows = np.concatenate(drawn)
+    if not np.isfinite(windows).all():
+        row, step, _ = np.argwhere(~np.isfinite(windows))[0]
+        raise FloatingPointError(
+            f"the generator produced {windows[row, step]} in window {row} at step {step}; its weights are "
+            "probably not finite: look at its training log"
+        )
+    return windows, np.repeat(list(counts), list(counts.values()))
+
+
+def save_front(front, checkpoint):
+    """Add a front to the .keras file of its generator, so that one file is all it takes to draw windows."""
+    arrays = {
+        f"{key} {name}": array for name, own in front["predictors"].items() for key, array in own.items()
+    }
+    arrays |= {key: front[key] for key in ("mean", "deviation", "floor")}
+    content = io.BytesIO()
+    np.savez_compressed(content, labels=json.dumps(front["labels"]), **arrays)
+    with zipfile.ZipFile(checkpoint, "a") as archive:
+        archive.writestr(FRONT_MEMBER, content.getvalue())
+
+
+def load_front(checkpoint):
+    """Read what `save_front` added. Raises ValueError naming the file if there is no front in it."""
+    try:
+        with (
+            zipfile.ZipFile(checkpoint) as archive,
+            np.load(io.BytesIO(archive.read(FRONT_MEMBER))) as arrays,
+        ):
+            labels = json.loads(str(arrays["labels"]))
+            return {
+                "labels": labels,
+                "predictors": {
+                    name: {key: arrays[f"{key} {name}"] for key in ("mean", "weights", "factors")}
+                    for name in labels
+                },
+            } | {key: arrays[key] for key in ("mean", "deviation", "floor")}
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{Path(checkpoint)} is not a trained generator of windows ({error})") from error
+
+
+def _floor(front, label):
+    return (front["floor"] / np.diag(front["predictors"][label]["factors"][-1])).astype(np.float32)
+
+
+def _split(params, channels, floor):
+    """Log weights (..., components), means and sigmas (..., components, channels)."""
+    logits, means, log_sigmas = ops.split(params, [COMPONENTS, COMPONENTS * (1 + channels)], axis=-1)
+    shape = (*ops.shape(params)[:-1], COMPONENTS, channels)
+    sigmas = ops.exp(ops.reshape(log_sigmas, shape)) + floor[..., None, :]
+    return ops.log_softmax(logits, axis=-1), ops.reshape(means, shape), sigmas
+
+
+def _compiled_steps(generator, front):
+    lstm_layers = [layer for layer in generator.layers if isinstance(layer, keras.layers.LSTM)]
+    dense_layers = [layer for layer in generator.layers if isinstance(layer, keras.layers.Dense)]
+    channels, order = len(front["mean"]), next(iter(front["predictors"].values()))["weights"].shape[0] - 1
+    mean, deviation = (tf.constant(front[key], tf.float32) for key in ("mean", "deviation"))
+
+    # Some wheels (Windows) carry no XLA; the same code then runs as ordinary graph operations.
+    @tf.function(jit_compile=tf.test.is_built_with_xla() or None)
+    def steps_of(first, carried, own, given, given_steps, uniform, normal):
+        """64 steps, from step ``first`` on; ``own`` are the label's predictors, floor and one-hot code."""
+        (history, left, states), drawn = carried, tf.TensorArray(tf.float32, STEPS_AT_ONCE)
+        for t in tf.range(STEPS_AT_ONCE):
+            begun = tf.cast(first + t > 0, tf.float32)
+            last = (history[:, -channels:] + own["mean"] - mean) / deviation
+            code = tf.repeat(own["code"][None], tf.shape(left)[0], axis=0)
+            hidden, new_states = tf.concat([left * begun, last * begun, code], 1), []
+            for layer, state in zip(lstm_layers, states, strict=True):
+                hidden, state = layer.cell(hidden, state)
+                new_states.append(state)
+            states = new_states
+            for layer in dense_layers:
+                hidden = layer(hidden)
+            log_weights, means, sigmas = _split(hidden, channels, own["floor"][None])
+            left = _draw_innovation(log_weights, means, sigmas, uniform[t], normal[t])
+            left = tf.where(t < given_steps, given[t], left)
+            lags = tf.minimum(first + t, order)
+            centred = history @ own["weights"][lags] + left @ tf.transpose(own["factors"][lags])
+            history = tf.concat([history[:, channels:], centred], 1)
+            drawn = drawn.write(t, centred + own["mean"])
+        return (history, left, states), drawn.stack()
+
+    def begin(count):
+        states = [[tf.zeros((count, layer.units))] * 2 for layer in lstm_layers]
+        return tf.zeros((count, order * channels)), tf.zeros((count, channels)), states
+
+    return begin, steps_of
+
+
+def _draw(step_block, front, label, known, steps, rng):
+    begin, steps_of = step_block
+    count, known_steps, channels = known.shape
+    own = {key: tf.constant(array, tf.float32) for key, array in front["predictors"][label].items()}
+    own |= {
+        "floor": tf.constant(_floor(front, label)),
+        "code": tf.constant(np.equal(front["labels"], label), tf.float32),
+    }
+    known_left = innovations(known, front["predictors"][label])
+    carried, parts = begin(count), []
+    for first in range(0, known_steps + steps, STEPS_AT_ONCE):
+        uniform = rng.random((STEPS_AT_ONCE, count), np.float32)
+        normal = rng.standard_normal((STEPS_AT_ONCE, count, channels), np.float32)
+        given = known_left[:, first : first + STEPS_AT_ONCE].swapaxes(0, 1)
+        padded = np.zeros_like(normal)
+        padded[: len(given)] = given
+        carried, part = steps_of(
+            tf.constant(first), carried, own, padded, tf.constant(len(given)), uniform, normal
+        )
+        parts.append(part.numpy())
+    return np.concatenate(parts).swapaxes(0, 1)[:, known_steps : known_steps + steps]
+
+
+def _draw_innovation(log_weights, means, sigmas, uniform, normal):
+    # Inverse CDF over the components: one uniform number a window instead of one a component.
+    cumulative = tf.cumsum(tf.exp(log_weights), axis=-1)
+    below = cumulative < uniform[:, None] * cumulative[:, -1:]
+    chosen = tf.reduce_sum(tf.cast(below, tf.int32), axis=-1)
+    mean, sigma = (tf.gather(values, chosen, axis=1, batch_dims=1) for values in (means, sigmas))
+    return mean + sigma * normal

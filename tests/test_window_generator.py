@@ -1,0 +1,165 @@
+import keras
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_normal
+
+from sensegen_utils import window_generator
+from sensegen_utils.linear_prediction import innovations, log_volume
+from sensegen_utils.training import load_generator
+from sensegen_utils.window_generator import (
+    build_window_generator,
+    fit_front,
+    innovation_nll,
+    inputs_and_targets,
+    load_front,
+    sample_windows,
+    save_front,
+    window_nll,
+)
+
+ORDER, FLOOR = 3, [1e-3, 2e-3]
+
+
+def process(count, steps, coefficient, mean):
+    rng = np.random.default_rng([count, steps])
+    x = np.zeros((count, steps + 50, 2))
+    for t in range(1, steps + 50):
+        x[:, t] = coefficient * x[:, t - 1] + rng.normal(size=(count, 2)) @ [[0.1, 0.0], [0.1, 0.2]]
+    return (x[:, 50:] + mean).astype(np.float32)
+
+
+WINDOWS = np.concatenate([process(200, 40, 0.9, 1.0), process(150, 40, -0.5, 3.0)])
+LABEL = np.repeat([2, 5], [200, 150])
+
+
+@pytest.fixture(scope="module")
+def front():
+    return fit_front(WINDOWS, LABEL, ORDER, FLOOR)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    keras.utils.set_random_seed(0)
+    return build_window_generator(2, 2, lstm_units=8)
+
+
+def one_component(generator, sharpness, kernel):
+    """The generator with one component, of a sigma near exp(-sharpness); its last kernel times ``kernel``."""
+    weights = generator.get_weights()
+    weights[-2] = weights[-2] * kernel
+    weights[-1] = np.concatenate([np.r_[50.0, np.zeros(23)], np.zeros(48), np.full(48, -sharpness)])
+    copy = keras.models.clone_model(generator)
+    copy.set_weights(weights)
+    return copy
+
+
+def test_inputs_are_the_past_and_targets_the_present(front):
+    inputs, targets = inputs_and_targets(front, WINDOWS, LABEL)
+    assert inputs.shape == (350, 40, 6) and targets.shape == (350, 40, 4)
+    assert (inputs[:, 0, :4] == 0).all()
+    np.testing.assert_array_equal(inputs[:, 1:, :2], targets[:, :-1, :2])
+    np.testing.assert_allclose(
+        inputs[:, 1:, 2:4] * front["deviation"] + front["mean"], WINDOWS[:, :-1], atol=1e-5
+    )
+    np.testing.assert_array_equal(inputs[:200, :, 4:], np.broadcast_to([1, 0], (200, 40, 2)))
+    np.testing.assert_array_equal(targets[200:, :, :2], innovations(WINDOWS[200:], front["predictors"][5]))
+    deviations = np.diag(front["predictors"][5]["factors"][ORDER])
+    np.testing.assert_allclose(targets[200:, 7, 2:] * deviations, np.tile(FLOOR, (150, 1)), rtol=1e-6)
+
+
+def test_nll_is_that_of_a_mixture_of_gaussians():
+    rng = np.random.default_rng(0)
+    params, left, floor = rng.normal(size=24 * 5), rng.normal(size=2), np.array([0.1, 0.2])
+    weights = params[:24] - logsumexp(params[:24])
+    means, sigmas = params[24:72].reshape(24, 2), np.exp(params[72:].reshape(24, 2)) + floor
+    expected = [
+        multivariate_normal(m, np.diag(s**2)).logpdf(left) for m, s in zip(means, sigmas, strict=True)
+    ]
+    computed = innovation_nll(np.concatenate([left, floor])[None, None], params[None, None])
+    assert float(computed[0, 0]) == pytest.approx(-logsumexp(weights + expected), rel=1e-6)
+
+
+def test_nll_of_windows_is_in_their_own_units(front, generator):
+    nll = window_nll(generator, front, WINDOWS, LABEL)
+    assert nll.shape == (350, 40)
+    inputs, targets = inputs_and_targets(front, WINDOWS[:1], LABEL[:1])
+    expected = innovation_nll(targets, generator(inputs))[0] + log_volume(front["predictors"][2], 40)
+    np.testing.assert_allclose(nll[0], expected, rtol=1e-5)
+    tenfold = fit_front(10 * WINDOWS, LABEL, ORDER, np.multiply(10, FLOOR))
+    np.testing.assert_allclose(
+        window_nll(generator, tenfold, 10 * WINDOWS, LABEL), nll + 2 * np.log(10), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_standard_normal_innovations_give_back_the_process(front, generator):
+    drawn, labels = sample_windows(
+        one_component(generator, 0.0, kernel=0), front, {5: 300, 2: 400}, 40, seed=0
+    )
+    assert drawn.shape == (700, 40, 2) and drawn.dtype == np.float32
+    assert (labels == np.repeat([5, 2], [300, 400])).all()
+    for label in (2, 5):
+        real, fake = WINDOWS[label == LABEL], drawn[label == labels]
+        np.testing.assert_allclose(fake.mean((0, 1)), real.mean((0, 1)), atol=0.1)
+        for step in (0, 1, 2, 10, 39):
+            np.testing.assert_allclose(np.cov(fake[:, step].T), np.cov(real[:, step].T), atol=0.06)
+        ours, theirs = (
+            np.mean((x - x.mean((0, 1)))[:, 9:] * (x - x.mean((0, 1)))[:, :-9]) for x in (real, fake)
+        )
+        assert ours == pytest.approx(theirs, abs=0.03)
+
+
+def test_a_block_of_steps_is_the_model_run_step_by_step(front, generator):
+    sharp = one_component(generator, 20.0, kernel=1)
+    no_floor = front | {"floor": np.full(2, 1e-9)}
+    real = WINDOWS[:3]
+    continued, _ = sample_windows(sharp, no_floor, {2: 3}, 5, seed=0, prefix={2: real})
+    whole = real
+    for step in range(5):
+        padded = np.concatenate([whole, np.zeros((3, 1, 2), np.float32)], axis=1)
+        inputs, _ = inputs_and_targets(front, padded, LABEL[:3])
+        mean = np.asarray(sharp(inputs))[:, -1, 24:26]
+        predictors = front["predictors"][2]
+        past = (whole[:, -ORDER:] - predictors["mean"]).reshape(3, -1)
+        value = (
+            past @ predictors["weights"][ORDER] + mean @ predictors["factors"][ORDER].T + predictors["mean"]
+        )
+        np.testing.assert_allclose(continued[:, step], value, atol=1e-4)
+        whole = np.concatenate([whole, value[:, None].astype(np.float32)], axis=1)
+
+
+def test_samples_depend_on_the_seed_alone(front, generator, monkeypatch):
+    drawn, _ = sample_windows(generator, front, {2: 5}, 150, seed=1)
+    np.testing.assert_array_equal(sample_windows(generator, front, {5: 1, 2: 5}, 150, seed=1)[0][1:], drawn)
+    np.testing.assert_array_equal(sample_windows(generator, front, {2: 5}, 70, seed=1)[0], drawn[:, :70])
+    assert (sample_windows(generator, front, {2: 5}, 150, seed=2)[0] != drawn).mean() > 0.9
+    monkeypatch.setattr(window_generator, "SERIES_AT_ONCE", 2)
+    blocks, _ = sample_windows(generator, front, {2: 5}, 10, seed=1)
+    assert np.unique(blocks[:, 0, 0]).size == 5
+
+
+def test_one_file_holds_all_that_it_takes(front, generator, tmp_path):
+    path = tmp_path / "07.keras"
+    generator.save(path)
+    save_front(front, path)
+    loaded, its_front = load_generator(path), load_front(path)
+    ours, theirs = (
+        sample_windows(*pair, {2: 4}, 30, seed=0)[0] for pair in ((generator, front), (loaded, its_front))
+    )
+    np.testing.assert_array_equal(ours, theirs)
+    generator.save(tmp_path / "bare.keras")
+    with pytest.raises(ValueError, match=r"bare\.keras is not a trained generator of windows"):
+        load_front(tmp_path / "bare.keras")
+
+
+def test_clear_errors(front, generator):
+    with pytest.raises(ValueError, match=r"nothing was fitted to the label 3; there are \[2, 5\]"):
+        sample_windows(generator, front, {3: 1}, 5, seed=0)
+    with pytest.raises(
+        ValueError, match=r"prefix of label 2 must have shape \(2, steps, 2\), not \(1, 4, 2\)"
+    ):
+        sample_windows(generator, front, {2: 2}, 5, seed=0, prefix={2: np.zeros((1, 4, 2))})
+    broken = keras.models.clone_model(generator)
+    broken.set_weights([np.full_like(weight, np.nan) for weight in broken.get_weights()])
+    with pytest.raises(FloatingPointError, match="in window 0 at step 0"):
+        sample_windows(broken, front, {2: 2}, 5, seed=0)
