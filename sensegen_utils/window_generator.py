@@ -89,7 +89,7 @@ def innovation_nll(targets, params):
 
 
 def window_nll(generator, front, windows, label):
-    """NLL of each step of windows (n, steps, channels) of labels (n,): (n, steps), nats, all channels jointly.
+    """NLL of each step of windows (n, steps, channels) of labels (n,): (n, steps), nats, channels jointly.
 
     It is that of the samples in their own units. Raises ValueError for a label that the front lacks.
     """
@@ -97,7 +97,7 @@ def window_nll(generator, front, windows, label):
     inputs, targets = inputs_and_targets(front, windows, label)
     parts = [slice(start, start + 512) for start in range(0, len(windows), 512)]
     nll = [innovation_nll(targets[part], generator(inputs[part], training=False)) for part in parts]
-    return np.concatenate([ops.convert_to_numpy(part) for part in nll]) + volume
+    return np.concatenate([part.numpy() for part in nll]) + volume
 
 
 def sample_windows(generator, front, counts, steps, seed, prefix=None):
