@@ -63,15 +63,22 @@ def start_record(notebook, profile, seed, har):
             "data": {"kind": har["kind"], "sha256": har["sha256"]},
             "versions": {"python": platform.python_version()}
             | {name: importlib.metadata.version(name) for name in PACKAGES},
-            "machine": {
-                "processor": _processor(),
-                "system": f"{platform.system()} {platform.machine()}",
-                "cores": os.cpu_count(),
-                "intra_op_threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "all"),
-            },
-            "git_commit": _git_commit(),
+            **this_machine(),
             "wall_seconds": -time.monotonic(),
         }
+    }
+
+
+def this_machine():
+    """What computes here, and which commit: the keys "machine" and "git_commit" of a record's provenance."""
+    return {
+        "machine": {
+            "processor": _processor(),
+            "system": f"{platform.system()} {platform.machine()}",
+            "cores": os.cpu_count(),
+            "intra_op_threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "all"),
+        },
+        "git_commit": _git_commit(),
     }
 
 

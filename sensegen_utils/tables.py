@@ -379,15 +379,22 @@ def _provenance(records):
     rows = []
     for record in records:
         made = record["provenance"]
-        machine = f"{made['machine']['processor']}, {made['machine']['cores']} cores"
+        # Whoever opens the notebook of a finished run only loads what others have trained.
+        machines = record.get("trained_on") or [made]
         versions = ", ".join(f"{name} {made['versions'][name]}" for name in ("python", "tensorflow", "keras"))
         rows.append((
             " ".join([made["notebook"], record.get("run", "")]).strip(), f"{made['wall_seconds']:.0f}",
-            _number(_training_seconds(record), "{:.0f}"), machine, made["machine"]["intra_op_threads"],
-            versions, made["git_commit"],
+            _number(_training_seconds(record), "{:.0f}"),
+            _each(f"{each['machine']['processor']}, {each['machine']['cores']} cores" for each in machines),
+            _each(str(each["machine"]["intra_op_threads"]) for each in machines), versions,
+            _each(each["git_commit"] for each in machines),
         ))  # fmt: skip
     columns = ["notebook, run", "wall (s)", "training (s)", "machine", "threads", "versions", "commit"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def _each(texts):
+    return "; ".join(dict.fromkeys(texts))
 
 
 def _training_seconds(record):

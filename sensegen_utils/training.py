@@ -12,7 +12,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from sensegen_utils.fast_lstm import FastLSTM
-from sensegen_utils.records import atomic_path
+from sensegen_utils.records import atomic_path, this_machine
 from sensegen_utils.series import training_chunks
 
 SETTINGS_MEMBER = "training.json"
@@ -65,9 +65,22 @@ def resume(model, checkpoint, settings):
     return saved["epochs"]
 
 
-def save_checkpoint(model, checkpoint, settings, epochs):
-    """Write weights, optimizer, settings and epoch as one file, in one move: a kill leaves the last one."""
-    _write(model, checkpoint, {"settings": _with_version(settings), "epochs": epochs, "optimizer": True})
+def save_checkpoint(model, checkpoint, settings, epochs, machines=()):
+    """Write weights, optimizer, settings and epoch as one file, in one move: a kill leaves the last one.
+
+    ``machines`` are those that trained so far, as `this_machine` describes them.
+    """
+    description = {"settings": _with_version(settings), "epochs": epochs, "optimizer": True}
+    _write(model, checkpoint, description | {"trained_on": list(machines)})
+
+
+def trained_on(checkpoint):
+    """The machines and commits that trained a checkpoint, in order: a run that is resumed can have several.
+
+    Whoever opens the notebook of a finished run only loads it, and the record says so by this list. Empty if
+    the checkpoint is older than the list.
+    """
+    return _read(checkpoint).get("trained_on", [])
 
 
 def drop_optimizer(checkpoint):
@@ -95,6 +108,8 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
         )
     log = log_path(checkpoint)
     _trim_log(log, epochs_done)
+    machines = trained_on(checkpoint) if epochs_done else []
+    machines += [here for here in [this_machine()] if here not in machines]
     now = {"saved": time.monotonic(), "epochs": epochs_done}
     bar = tqdm(desc=Path(checkpoint).stem, initial=epochs_done, total=epochs, unit="epoch", mininterval=5)
 
@@ -114,7 +129,7 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
         logs["seconds"] = round(time.monotonic() - now["start"], 3)
 
     def save():
-        save_checkpoint(model, checkpoint, settings, now["epochs"])
+        save_checkpoint(model, checkpoint, settings, now["epochs"], machines)
         now["saved"] = time.monotonic()
 
     def finish(logs=None):

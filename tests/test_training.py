@@ -23,6 +23,7 @@ from sensegen_utils.training import (
     resume,
     save_checkpoint,
     set_seed,
+    trained_on,
     training_callbacks,
 )
 
@@ -243,3 +244,15 @@ def test_unwritable_folder_is_named_before_training(tmp_path):
     with pytest.raises(OSError, match="could not write") as caught:
         save_checkpoint(compiled_generator(), tmp_path / "file" / "g.keras", SETTINGS, 1)
     assert caught.value.errno in (errno.ENOTDIR, errno.EEXIST)
+
+
+def test_a_checkpoint_knows_all_machines_that_trained_it(tmp_path, monkeypatch):
+    checkpoint = tmp_path / "g.keras"
+    for cores, epochs in ((2, 1), (2, 2), (4, 3)):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        train(checkpoint, epochs)
+    assert [each["machine"]["cores"] for each in trained_on(checkpoint)] == [2, 4]
+    drop_optimizer(checkpoint)
+    assert [each["machine"]["cores"] for each in trained_on(checkpoint)] == [2, 4]
+    train(tmp_path / "new.keras", 1)
+    assert [each["machine"]["cores"] for each in trained_on(tmp_path / "new.keras")] == [4]
