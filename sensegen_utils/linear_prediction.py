@@ -20,7 +20,8 @@ def fit_predictors(pieces, order):
     Returns a dict, float64, in the pieces' units: "mean" (channels,), "weights" (order + 1, order x channels,
     channels), by which the last ``order`` samples less their mean, earliest first, are multiplied (zero for
     those that a lower order does not see), and "factors" (order + 1, channels, channels), lower triangular
-    factors of the covariance of what is left. Raises ValueError if no piece is longer than ``order``.
+    factors of the covariance of what is left. With an order of 0, which predicts the mean, the weights are
+    zeros of the shape that order 1 has. Raises ValueError if no piece is longer than ``order``.
     """
     windows = [
         np.lib.stride_tricks.sliding_window_view(piece, order + 1, axis=0).swapaxes(1, 2)
@@ -37,7 +38,7 @@ def fit_predictors(pieces, order):
         flat = (each - mean).reshape(len(each), -1)
         covariance += flat.T @ flat / count
     covariance[np.diag_indices_from(covariance)] += RIDGE * np.diag(covariance).mean()
-    weights = np.zeros((order + 1, order * channels, channels))
+    weights = np.zeros((order + 1, max(order, 1) * channels, channels))
     factors = np.empty((order + 1, channels, channels))
     now = slice(order * channels, None)
     for lags in range(order + 1):
@@ -110,4 +111,4 @@ def log_volume(predictors, steps):
 def _predict(past, predictors, lags):
     channels = past.shape[2]
     weights = predictors["weights"][lags]
-    return past.reshape(len(past), -1) @ weights[len(weights) - lags * channels :]
+    return past.reshape(len(past), lags * channels) @ weights[len(weights) - lags * channels :]

@@ -1,5 +1,12 @@
 """The three profiles and the experiments, as plain data: the one place where their numbers stand."""
 
+# UCI HAR's own division by volunteer; four of its training volunteers choose when training has been enough.
+SUBJECTS = {
+    "train": (1, 3, 5, 6, 8, 11, 14, 15, 16, 17, 19, 21, 23, 25, 27, 28, 29),
+    "validation": (7, 22, 26, 30),
+    "test": (2, 4, 9, 10, 12, 13, 18, 20, 24),
+}
+
 PROFILES = {
     # Each notebook in under 30 s: shows that everything runs, its numbers mean nothing.
     "smoke": {
@@ -17,6 +24,13 @@ PROFILES = {
         "rounds": 2,  # notebook 04, at most: Algorithm 1's T
         "discriminator_epochs_per_round": 2,  # report: 200
         "generator_epochs_per_round": 1,  # report: 100
+        "subjects": {"train": (1, 3, 5), "validation": (7,), "test": (2, 4)},  # notebooks 07 to 08
+        "window_epochs": 2,  # notebook 07
+        "window_seeds": 1,  # runs of notebook 07 for each model: SEED, SEED + 1, ...
+        "ablation_epochs": 2,  # notebook 07b, each variant
+        "ablation_seeds": 1,
+        "judge_networks_epochs": 2,  # notebook 08: each of the judges that are networks, at most
+        "timegan_iterations": 20,  # notebook 08; as published: 2000, and 2.5 times as many for prediction
     },
     # ./run_all.sh in minutes: Algorithm 1 with both epoch counts of a round divided by ten.
     "quick": {
@@ -34,6 +48,13 @@ PROFILES = {
         "rounds": 3,
         "discriminator_epochs_per_round": 20,
         "generator_epochs_per_round": 10,
+        "subjects": SUBJECTS,
+        "window_epochs": 12,
+        "window_seeds": 1,
+        "ablation_epochs": 3,
+        "ablation_seeds": 1,
+        "judge_networks_epochs": 10,
+        "timegan_iterations": 500,
     },
     # The report's epochs, in hours.
     "full": {
@@ -51,6 +72,13 @@ PROFILES = {
         "rounds": 20,
         "discriminator_epochs_per_round": 200,
         "generator_epochs_per_round": 100,
+        "subjects": SUBJECTS,
+        "window_epochs": 60,
+        "window_seeds": 3,
+        "ablation_epochs": 15,
+        "ablation_seeds": 3,
+        "judge_networks_epochs": 30,
+        "timegan_iterations": 2000,
     },
 }
 
@@ -71,6 +99,18 @@ EXPERIMENTS = (
     {"signal": "body_gyro_x", "lstm_units": 256, "lstm_layers": 3, "epochs": 1500},
     {"signal": "total_acc_x", "lstm_units": 128, "lstm_layers": 3, "epochs": 1500},
 )
+
+# Notebook 07: the models on the true time axis.
+WINDOW_MODELS = {
+    "one": {"signals": ("total_acc_x",), "lstm_units": 128},
+    "six": {
+        "signals": tuple(f"{kind}_{axis}" for kind in ("total_acc", "body_gyro") for axis in "xyz"),
+        "lstm_units": 256,
+    },
+}
+
+# One count of the phone's sensors, +-2 g in 12 bits and +-500 degrees a second in 16: what a bit counts.
+RESOLUTION = {"g": 4 / 2**12, "rad/s": 2 * 8.727 / 2**16}
 
 
 def get_profile(name):

@@ -56,6 +56,31 @@ def recordings(part):
     ]
 
 
+def of_subjects(part, subjects):
+    """Return the windows of some volunteers of a part, in their order: a part of the same form."""
+    rows = np.isin(part["subject"], subjects)
+    signals = {name: windows[rows] for name, windows in part["signals"].items()}
+    return {"signals": signals, "activity": part["activity"][rows], "subject": part["subject"][rows]}
+
+
+def stack_signals(part, signals):
+    """Return the windows of several signals of a part as one array, (n, 128, channels)."""
+    return np.stack([part["signals"][signal] for signal in signals], axis=2)
+
+
+def random_crops(part, signals, rng):
+    """Draw for each window of a part one that begins up to half a window later: (n, 128, channels).
+
+    Of the same unbroken recording, so equally many of each volunteer and activity as the part has; a
+    recording's last window, which nothing continues, is taken as it is. Each sample of a recording can begin
+    a crop, so hardly any two draws repeat one.
+    """
+    windows = stack_signals(part, signals)
+    starts = rng.integers(STEP, size=len(windows)) * np.r_[continues(part), False]
+    pairs = np.concatenate([windows, np.roll(windows, -1, axis=0)[:, STEP:]], axis=1)
+    return np.take_along_axis(pairs, (starts[:, None] + np.arange(windows.shape[1]))[:, :, None], axis=1)
+
+
 def training_chunks(series, steps=20):
     """Cut (rows, T) series into inputs and next-value targets, each ((T - 1) // steps * rows, steps, 1).
 

@@ -158,6 +158,28 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
     ]
 
 
+def keep_best(model, checkpoint, settings, epochs_done):
+    """Keras callback that keeps the weights of the least ``val_loss`` in a file of their own, for `resume`.
+
+    Training goes to its end, since the learning rate is scheduled for it; what is kept is what early stopping
+    would have found. Returns the callback; the file is `best_path`. To be listed before
+    `training_callbacks`, so that no checkpoint is ahead of it.
+    """
+    now = {"best": read_log(checkpoint).val_loss[:epochs_done].min() if epochs_done else np.inf}
+
+    def keep(epoch, logs):
+        if logs["val_loss"] < now["best"]:
+            now["best"] = logs["val_loss"]
+            save_checkpoint(model, best_path(checkpoint), settings, epoch + 1, [this_machine()])
+
+    return keras.callbacks.LambdaCallback(on_epoch_end=keep)
+
+
+def best_path(checkpoint):
+    """Path of the weights that `keep_best` keeps for a checkpoint."""
+    return Path(checkpoint).with_name(f"{Path(checkpoint).stem}-best.keras")
+
+
 def evaluate_nll(generator, series, chunk_steps=20):
     """Mean NLL of series (rows, length) under a compiled G, in nats per step, weights at rest, zero state."""
     inputs, targets = training_chunks(series, chunk_steps)

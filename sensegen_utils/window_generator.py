@@ -11,7 +11,9 @@ A front is all that stands around the network, a dict: "labels" (list), "predict
 """
 
 import io
+import itertools
 import json
+import math
 import zipfile
 from pathlib import Path
 
@@ -23,7 +25,9 @@ from keras import layers, ops
 from sensegen_utils.fast_lstm import FastLSTM
 from sensegen_utils.generator import COMPONENTS, HALF_LOG_2PI
 from sensegen_utils.linear_prediction import fit_by_label, innovations, innovations_by_label, of_label
+from sensegen_utils.records import atomic_path
 from sensegen_utils.sampling import SERIES_AT_ONCE, STEPS_AT_ONCE
+from sensegen_utils.training import load_generator
 
 FRONT_MEMBER = "front.npz"
 
@@ -60,18 +64,36 @@ def inputs_and_targets(front, windows, label):
     return inputs, np.concatenate([left, np.broadcast_to(floors[:, None], left.shape)], axis=2)
 
 
-def build_window_generator(channels, labels, lstm_units=256, lstm_layers=1, batch_size=None, dropout=0.0):
-    """Build G: LSTM layers, a sigmoid layer of 128, a linear layer of 24 x (1 + 2 x channels).
+def training_batches(front, draw, batch_size, seed, first_epoch=0):
+    """Endless batches of `inputs_and_targets`, for ``fit(..., steps_per_epoch=number // batch_size)``.
+
+    ``draw`` takes a NumPy generator and returns the windows and labels of one epoch, always equally many.
+    Epoch k has its own generator, from ``seed`` and k, so that training which goes on at ``first_epoch`` sees
+    what it would have seen. A last batch that is not full is left out, other windows each time.
+    """
+    for epoch in itertools.count(first_epoch):
+        rng = np.random.default_rng([seed, epoch])
+        inputs, targets = inputs_and_targets(front, *draw(rng))
+        order = rng.permutation(len(inputs))
+        for start in range(0, len(order) - batch_size + 1, batch_size):
+            rows = order[start : start + batch_size]
+            yield inputs[rows], targets[rows]
+
+
+def build_window_generator(
+    channels, labels, lstm_units=256, lstm_layers=1, components=COMPONENTS, dropout=0.0
+):
+    """Build G: LSTM layers, a sigmoid layer of 128, a linear layer of components x (1 + 2 x channels).
 
     Input (batch, steps, 2 x channels + labels), as `inputs_and_targets` makes it; output: the logits of the
-    24 components, their means, and their log standard deviations, in innovations.
+    components, their means, and their log standard deviations, in innovations.
     """
-    inputs = hidden = keras.Input(batch_shape=(batch_size, None, 2 * channels + labels), name="past")
+    inputs = hidden = keras.Input((None, 2 * channels + labels), name="past")
     for _ in range(lstm_layers):
         hidden = FastLSTM(lstm_units, return_sequences=True)(hidden)
         hidden = layers.Dropout(dropout)(hidden) if dropout else hidden
     hidden = layers.Dense(128, activation="sigmoid", name="DENSE1")(hidden)
-    outputs = layers.Dense(COMPONENTS * (1 + 2 * channels), name="DENSE2")(hidden)
+    outputs = layers.Dense(components * (1 + 2 * channels), name="DENSE2")(hidden)
     return keras.Model(inputs, outputs, name="G")
 
 
@@ -98,6 +120,27 @@ def window_nll(generator, front, windows, label):
     parts = [slice(start, start + 512) for start in range(0, len(windows), 512)]
     nll = [innovation_nll(targets[part], generator(inputs[part], training=False)) for part in parts]
     return np.concatenate([part.numpy() for part in nll]) + volume
+
+
+def innovation_pit(generator, front, windows, label):
+    """Probability integral transform of windows (n, steps, channels): (n, steps, channels), in [0, 1].
+
+    Where each innovation lies in its own distribution under G: uniform if G is calibrated. With several
+    channels each is taken by itself, given the past but not the other channels of the same moment. Raises
+    ValueError for a label that the front lacks.
+
+    Reference: T. Gneiting et al., Probabilistic forecasts, calibration and sharpness, JRSS B 2007.
+    """
+    inputs, targets = inputs_and_targets(front, windows, label)
+    parts = []
+    for start in range(0, len(windows), 512):
+        part = slice(start, start + 512)
+        left, floor = ops.split(ops.convert_to_tensor(targets[part]), 2, axis=-1)
+        params = generator(inputs[part], training=False)
+        log_weights, means, sigmas = _split(params, left.shape[-1], floor)
+        below = 0.5 * (1 + ops.erf((left[..., None, :] - means) / (sigmas * math.sqrt(2))))
+        parts.append(ops.sum(ops.exp(log_weights)[..., None] * below, axis=-2).numpy())
+    return np.concatenate(parts)
 
 
 def sample_windows(generator, front, counts, steps, seed, prefix=None):
@@ -133,27 +176,32 @@ def sample_windows(generator, front, counts, steps, seed, prefix=None):
     return windows, np.repeat(list(counts), list(counts.values()))
 
 
-def save_front(front, checkpoint):
-    """Add a front to the .keras file of its generator, so that one file is all it takes to draw windows."""
+def save_window_generator(generator, front, path):
+    """Write weights and front as one .keras file, in one move: all it takes to draw windows."""
     arrays = {
         f"{key} {name}": array for name, own in front["predictors"].items() for key, array in own.items()
     }
     arrays |= {key: front[key] for key in ("mean", "deviation", "floor")}
     content = io.BytesIO()
     np.savez_compressed(content, labels=json.dumps(front["labels"]), **arrays)
-    with zipfile.ZipFile(checkpoint, "a") as archive:
-        archive.writestr(FRONT_MEMBER, content.getvalue())
+    with atomic_path(path) as temporary:
+        generator.save(temporary, include_optimizer=False)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(FRONT_MEMBER, content.getvalue())
 
 
-def load_front(checkpoint):
-    """Read what `save_front` added. Raises ValueError naming the file if there is no front in it."""
+def load_window_generator(path):
+    """Read what `save_window_generator` wrote: the generator and its front.
+
+    Raises ValueError, naming the file and the next step, if it is missing, damaged, or another model's.
+    """
     try:
         with (
-            zipfile.ZipFile(checkpoint) as archive,
+            zipfile.ZipFile(path) as archive,
             np.load(io.BytesIO(archive.read(FRONT_MEMBER))) as arrays,
         ):
             labels = json.loads(str(arrays["labels"]))
-            return {
+            front = {
                 "labels": labels,
                 "predictors": {
                     name: {key: arrays[f"{key} {name}"] for key in ("mean", "weights", "factors")}
@@ -161,7 +209,10 @@ def load_front(checkpoint):
                 },
             } | {key: arrays[key] for key in ("mean", "deviation", "floor")}
     except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{Path(checkpoint)} is not a trained generator of windows ({error})") from error
+        raise ValueError(
+            f"{Path(path)} is not a trained generator of windows ({error}): run notebook 07, or ./run_all.sh"
+        ) from error
+    return load_generator(path), front
 
 
 def _floor(front, label):
@@ -170,8 +221,9 @@ def _floor(front, label):
 
 def _split(params, channels, floor):
     """Log weights (..., components), means and sigmas (..., components, channels)."""
-    logits, means, log_sigmas = ops.split(params, [COMPONENTS, COMPONENTS * (1 + channels)], axis=-1)
-    shape = (*ops.shape(params)[:-1], COMPONENTS, channels)
+    components = params.shape[-1] // (1 + 2 * channels)
+    logits, means, log_sigmas = ops.split(params, [components, components * (1 + channels)], axis=-1)
+    shape = (*ops.shape(params)[:-1], components, channels)
     sigmas = ops.exp(ops.reshape(log_sigmas, shape)) + floor[..., None, :]
     return ops.log_softmax(logits, axis=-1), ops.reshape(means, shape), sigmas
 
@@ -180,6 +232,7 @@ def _compiled_steps(generator, front):
     lstm_layers = [layer for layer in generator.layers if isinstance(layer, keras.layers.LSTM)]
     dense_layers = [layer for layer in generator.layers if isinstance(layer, keras.layers.Dense)]
     channels, order = len(front["mean"]), next(iter(front["predictors"].values()))["weights"].shape[0] - 1
+    memory = max(order, 1) * channels
     mean, deviation = (tf.constant(front[key], tf.float32) for key in ("mean", "deviation"))
 
     # Some wheels (Windows) carry no XLA; the same code then runs as ordinary graph operations.
@@ -209,7 +262,7 @@ def _compiled_steps(generator, front):
 
     def begin(count):
         states = [[tf.zeros((count, layer.units))] * 2 for layer in lstm_layers]
-        return tf.zeros((count, order * channels)), tf.zeros((count, channels)), states
+        return tf.zeros((count, memory)), tf.zeros((count, channels)), states
 
     return begin, steps_of
 

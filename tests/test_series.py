@@ -5,7 +5,16 @@ import pytest
 
 from sensegen_utils import paths
 from sensegen_utils.har import load_har
-from sensegen_utils.series import continues, recordings, stitch, training_chunks, window_index_series
+from sensegen_utils.series import (
+    continues,
+    of_subjects,
+    random_crops,
+    recordings,
+    stack_signals,
+    stitch,
+    training_chunks,
+    window_index_series,
+)
 
 
 def windows_of(signal):
@@ -74,3 +83,23 @@ def test_the_official_archive_has_600_and_257_recordings(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "DATA", tmp_path)
     har = load_har()
     assert [len(recordings(har[part])) for part in ("train", "test")] == [600, 257]
+
+
+def test_random_crops_are_of_the_window_s_own_recording():
+    one, other = np.arange(128 + 5 * 64.0), 1000 + np.arange(128 + 64.0)
+    part = part_of([(1, 1, one), (1, 2, other)])
+    crops = random_crops(part, ["total_acc_x"], np.random.default_rng(0))
+    assert crops.shape == stack_signals(part, ["total_acc_x"]).shape == (8, 128, 1)
+    np.testing.assert_array_equal(np.diff(crops[:, :, 0], axis=1), 1)
+    starts = crops[:, 0, 0] - part["signals"]["total_acc_x"][:, 0]
+    assert ((starts >= 0) & (starts < 64)).all() and len(np.unique(starts)) > 4
+    assert starts[5] == starts[7] == 0
+    again = random_crops(part, ["total_acc_x"], np.random.default_rng(0))
+    np.testing.assert_array_equal(crops, again)
+
+
+def test_part_of_some_volunteers_keeps_their_order():
+    part = part_of([(1, 1, np.arange(192.0)), (2, 2, 500 + np.arange(256.0)), (1, 3, 900 + np.arange(128.0))])
+    chosen = of_subjects(part, (1,))
+    assert chosen["activity"].tolist() == [1, 1, 3] and set(chosen["subject"].tolist()) == {1}
+    assert chosen["signals"]["total_acc_x"][:, 0].tolist() == [0, 64, 900]

@@ -1,3 +1,5 @@
+from itertools import islice
+
 import keras
 import numpy as np
 import pytest
@@ -6,15 +8,16 @@ from scipy.stats import multivariate_normal
 
 from sensegen_utils import window_generator
 from sensegen_utils.linear_prediction import innovations, log_volume
-from sensegen_utils.training import load_generator
 from sensegen_utils.window_generator import (
     build_window_generator,
     fit_front,
     innovation_nll,
+    innovation_pit,
     inputs_and_targets,
-    load_front,
+    load_window_generator,
     sample_windows,
-    save_front,
+    save_window_generator,
+    training_batches,
     window_nll,
 )
 
@@ -140,16 +143,60 @@ def test_samples_depend_on_the_seed_alone(front, generator, monkeypatch):
 
 def test_one_file_holds_all_that_it_takes(front, generator, tmp_path):
     path = tmp_path / "07.keras"
-    generator.save(path)
-    save_front(front, path)
-    loaded, its_front = load_generator(path), load_front(path)
+    save_window_generator(generator, front, path)
+    loaded, its_front = load_window_generator(path)
     ours, theirs = (
         sample_windows(*pair, {2: 4}, 30, seed=0)[0] for pair in ((generator, front), (loaded, its_front))
     )
     np.testing.assert_array_equal(ours, theirs)
     generator.save(tmp_path / "bare.keras")
     with pytest.raises(ValueError, match=r"bare\.keras is not a trained generator of windows"):
-        load_front(tmp_path / "bare.keras")
+        load_window_generator(tmp_path / "bare.keras")
+
+
+def test_batches_of_an_epoch_do_not_depend_on_where_training_began(front):
+    def draw(rng):
+        rows = rng.integers(len(WINDOWS), size=50)
+        return WINDOWS[rows], LABEL[rows]
+
+    batches = list(islice(training_batches(front, draw, 20, seed=3), 6))
+    assert [inputs.shape for inputs, _ in batches] == [(20, 40, 6)] * 6
+    resumed = list(islice(training_batches(front, draw, 20, seed=3, first_epoch=2), 2))
+    for ours, theirs in zip(batches[4:], resumed, strict=True):
+        np.testing.assert_array_equal(ours[0], theirs[0])
+        np.testing.assert_array_equal(ours[1], theirs[1])
+    first = inputs_and_targets(front, *draw(np.random.default_rng([3, 0])))[0]
+    shown = np.concatenate([inputs for inputs, _ in batches[:2]])
+    assert {row.tobytes() for row in shown} <= {row.tobytes() for row in first}
+
+
+def test_pit_is_uniform_where_the_mixture_is_right_and_not_where_it_is_too_wide(front, generator):
+    drawn, labels = sample_windows(generator, front, {2: 300, 5: 300}, 40, seed=0)
+    pit = innovation_pit(generator, front, drawn, labels)
+    assert pit.shape == (600, 40, 2)
+    share = np.histogram(pit[:, 5:], bins=10, range=(0, 1))[0] / pit[:, 5:].size
+    np.testing.assert_allclose(share, 0.1, atol=0.01)
+    wide = innovation_pit(one_component(generator, -1.0, kernel=0), front, WINDOWS, LABEL)
+    assert np.histogram(wide, bins=10, range=(0, 1))[0][[0, -1]].max() < 0.02 * wide.size
+
+
+def test_without_predictors_only_the_mean_is_taken_away(generator):
+    front = fit_front(WINDOWS, LABEL, 0, FLOOR)
+    inputs, targets = inputs_and_targets(front, WINDOWS, LABEL)
+    own = WINDOWS[LABEL == 5] - WINDOWS[LABEL == 5].mean((0, 1))
+    inverse = np.linalg.inv(front["predictors"][5]["factors"][0])
+    np.testing.assert_allclose(targets[LABEL == 5][:, :, :2], own @ inverse.T, atol=1e-3)
+    np.testing.assert_array_equal(inputs[:, 1:, :2], targets[:, :-1, :2])
+    drawn, _ = sample_windows(one_component(generator, 0.0, kernel=0), front, {5: 300}, 40, seed=0)
+    np.testing.assert_allclose(np.cov(drawn[:, 7].T), np.cov(WINDOWS[LABEL == 5][:, 7].T), atol=0.06)
+
+
+@pytest.mark.parametrize("components", [1, 5])
+def test_any_number_of_components(front, components):
+    small = build_window_generator(2, 2, lstm_units=4, components=components)
+    assert small.output_shape == (None, None, 5 * components)
+    assert np.isfinite(window_nll(small, front, WINDOWS[:3], LABEL[:3])).all()
+    assert sample_windows(small, front, {2: 2}, 5, seed=0)[0].shape == (2, 5, 2)
 
 
 def test_clear_errors(front, generator):
