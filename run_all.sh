@@ -121,6 +121,7 @@ job() {
       notebook 02_mdn_generator -published-start -p LSTM_LAYERS "$2" -p PUBLISHED_START True -p EPOCHS "$3" ;;
     failure) notebook 02b_nan_in_training "" ;;
     predictor) notebook 03b_next_step_predictor "" ;;
+    windows) notebook 07_true_time_axis "-$2-seed$3" -p MODEL "$2" -p SEED "$3" ;;
     experiment) notebook 04_alternating_training "-$2-$3" -p SIGNAL "$2" -p LSTM_UNITS "$3" -p LSTM_LAYERS "$4" ;;
   esac
 }

@@ -102,10 +102,11 @@ EXPERIMENTS = (
 
 # Notebook 07: the models on the true time axis.
 WINDOW_MODELS = {
-    "one": {"signals": ("total_acc_x",), "lstm_units": 128},
+    "one": {"signals": ("total_acc_x",), "lstm_units": 128, "dropout": 0.0},
     "six": {
         "signals": tuple(f"{kind}_{axis}" for kind in ("total_acc", "body_gyro") for axis in "xyz"),
         "lstm_units": 256,
+        "dropout": 0.0,
     },
 }
 
@@ -141,3 +142,6 @@ if __name__ == "__main__":  # for run_all.sh: the independent jobs of a profile,
     print("predictor")
     for seed in range(1, profile["generator_seeds"]):
         print("generator", seed)
+    for seed in range(profile["window_seeds"]):
+        for name in WINDOW_MODELS:
+            print("windows", name, seed)

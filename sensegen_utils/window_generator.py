@@ -10,6 +10,7 @@ A front is all that stands around the network, a dict: "labels" (list), "predict
 "mean" and "deviation" (channels,) of the training windows, "floor" (channels,), both in the channels' units.
 """
 
+import functools
 import io
 import itertools
 import json
@@ -30,6 +31,7 @@ from sensegen_utils.sampling import SERIES_AT_ONCE, STEPS_AT_ONCE
 from sensegen_utils.training import load_generator
 
 FRONT_MEMBER = "front.npz"
+ROWS = 64  # windows are drawn in multiples of it: each other number of them takes XLA seconds to compile
 
 
 def fit_front(windows, label, order, floor):
@@ -153,15 +155,15 @@ def sample_windows(generator, front, counts, steps, seed, prefix=None):
     Raises ValueError for a label that the front lacks and a prefix of the wrong shape, FloatingPointError
     when the generator produces a value that is not finite.
     """
-    step_block = _compiled_steps(generator, front)
+    channels = len(front["mean"])
+    step_block = _compiled_steps(generator, channels, _order(front))
     drawn = []
     for label, count in counts.items():
         of_label(front["predictors"], label)
-        known = np.zeros((count, 0, len(front["mean"]))) if prefix is None else np.asarray(prefix[label])
-        if known.ndim != 3 or len(known) != count or known.shape[2] != len(front["mean"]):
+        known = np.zeros((count, 0, channels)) if prefix is None else np.asarray(prefix[label])
+        if known.ndim != 3 or len(known) != count or known.shape[2] != channels:
             raise ValueError(
-                f"the prefix of label {label} must have shape ({count}, steps, {len(front['mean'])}), "
-                f"not {known.shape}"
+                f"the prefix of label {label} must have shape ({count}, steps, {channels}), not {known.shape}"
             )
         for start in range(0, count, SERIES_AT_ONCE):
             rng = np.random.default_rng([seed, front["labels"].index(label), start])
@@ -228,21 +230,24 @@ def _split(params, channels, floor):
     return ops.log_softmax(logits, axis=-1), ops.reshape(means, shape), sigmas
 
 
-def _compiled_steps(generator, front):
+def _order(front):
+    return len(next(iter(front["predictors"].values()))["weights"]) - 1
+
+
+@functools.lru_cache(maxsize=4)
+def _compiled_steps(generator, channels, order):
     lstm_layers = [layer for layer in generator.layers if isinstance(layer, keras.layers.LSTM)]
     dense_layers = [layer for layer in generator.layers if isinstance(layer, keras.layers.Dense)]
-    channels, order = len(front["mean"]), next(iter(front["predictors"].values()))["weights"].shape[0] - 1
     memory = max(order, 1) * channels
-    mean, deviation = (tf.constant(front[key], tf.float32) for key in ("mean", "deviation"))
 
     # Some wheels (Windows) carry no XLA; the same code then runs as ordinary graph operations.
-    @tf.function(jit_compile=tf.test.is_built_with_xla() or None)
+    @tf.function(jit_compile=tf.test.is_built_with_xla() or None, reduce_retracing=True)
     def steps_of(first, carried, own, given, given_steps, uniform, normal):
         """64 steps, from step ``first`` on; ``own`` are the label's predictors, floor and one-hot code."""
         (history, left, states), drawn = carried, tf.TensorArray(tf.float32, STEPS_AT_ONCE)
         for t in tf.range(STEPS_AT_ONCE):
             begun = tf.cast(first + t > 0, tf.float32)
-            last = (history[:, -channels:] + own["mean"] - mean) / deviation
+            last = (history[:, -channels:] + own["offset"]) / own["deviation"]
             code = tf.repeat(own["code"][None], tf.shape(left)[0], axis=0)
             hidden, new_states = tf.concat([left * begun, last * begun, code], 1), []
             for layer, state in zip(lstm_layers, states, strict=True):
@@ -269,13 +274,17 @@ def _compiled_steps(generator, front):
 
 def _draw(step_block, front, label, known, steps, rng):
     begin, steps_of = step_block
-    count, known_steps, channels = known.shape
+    wanted, known_steps, channels = known.shape
+    count = -(-wanted // ROWS) * ROWS
     own = {key: tf.constant(array, tf.float32) for key, array in front["predictors"][label].items()}
     own |= {
+        "offset": tf.constant(front["predictors"][label]["mean"] - front["mean"], tf.float32),
+        "deviation": tf.constant(front["deviation"], tf.float32),
         "floor": tf.constant(_floor(front, label)),
         "code": tf.constant(np.equal(front["labels"], label), tf.float32),
     }
-    known_left = innovations(known, front["predictors"][label])
+    known_left = np.zeros((count, known_steps, channels), np.float32)
+    known_left[:wanted] = innovations(known, front["predictors"][label])
     carried, parts = begin(count), []
     for first in range(0, known_steps + steps, STEPS_AT_ONCE):
         uniform = rng.random((STEPS_AT_ONCE, count), np.float32)
@@ -287,7 +296,7 @@ def _draw(step_block, front, label, known, steps, rng):
             tf.constant(first), carried, own, padded, tf.constant(len(given)), uniform, normal
         )
         parts.append(part.numpy())
-    return np.concatenate(parts).swapaxes(0, 1)[:, known_steps : known_steps + steps]
+    return np.concatenate(parts).swapaxes(0, 1)[:wanted, known_steps : known_steps + steps]
 
 
 def _draw_innovation(log_weights, means, sigmas, uniform, normal):
