@@ -121,9 +121,18 @@ job() {
       notebook 02_mdn_generator -published-start -p LSTM_LAYERS "$2" -p PUBLISHED_START True -p EPOCHS "$3" ;;
     failure) notebook 02b_nan_in_training "" ;;
     predictor) notebook 03b_next_step_predictor "" ;;
+    ablation) notebook 07b_ablation "" ;;
+    evaluation) notebook 08_evaluation "-$2" -p MODEL "$2" ;;
+    sensor) notebook 09_your_own_sensor "" ;;
+    quickstart) notebook 00_quickstart "" ;;
     windows) notebook 07_true_time_axis "-$2-seed$3" -p MODEL "$2" -p SEED "$3" ;;
     experiment) notebook 04_alternating_training "-$2-$3" -p SIGNAL "$2" -p LSTM_UNITS "$3" -p LSTM_LAYERS "$4" ;;
   esac
+}
+
+# Runs the jobs that stand on its input, one thread each: on two cores faster than one after the other.
+two_at_a_time() {
+  TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 xargs -P 2 -L 1 bash -c 'set -euo pipefail; job "$@"' _
 }
 
 run_profile() {
@@ -140,9 +149,8 @@ run_profile() {
   export profile results
   export -f notebook job quiet
   notebook 01_data_preparation ""
-  # Two jobs at a time, one thread each: on two cores faster than one after the other.
-  { echo judge; python -m sensegen_utils.profiles "$profile"; } |
-    TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 xargs -P 2 -L 1 bash -c 'set -euo pipefail; job "$@"' _
+  { echo judge; python -m sensegen_utils.profiles "$profile"; } | two_at_a_time
+  printf '%s\n' "evaluation six" "evaluation one" sensor quickstart | two_at_a_time # they need the models of 07
   notebook 05_results_and_figures ""
   notebook 06_where_the_numbers_come_from ""
   echo "== $profile done in $((SECONDS - start)) s; the report: results/$folder/REPORT.md"

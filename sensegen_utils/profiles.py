@@ -7,6 +7,11 @@ SUBJECTS = {
     "test": (2, 4, 9, 10, 12, 13, 18, 20, 24),
 }
 
+# Notebook 08: what G is compared with. The last four are broken on purpose.
+CONTENDERS = (
+    "G", "VAR", "block bootstrap", "white noise", "shuffled time", "class mean", "copy of training"
+)  # fmt: skip
+
 PROFILES = {
     # Each notebook in under 30 s: shows that everything runs, its numbers mean nothing.
     "smoke": {
@@ -28,9 +33,16 @@ PROFILES = {
         "window_epochs": 2,  # notebook 07
         "window_seeds": 1,  # runs of notebook 07 for each model: SEED, SEED + 1, ...
         "ablation_epochs": 2,  # notebook 07b, each variant
+        "ablation_variants": 2,  # the first of them
         "ablation_seeds": 1,
         "judge_networks_epochs": 2,  # notebook 08: each of the judges that are networks, at most
         "timegan_iterations": 20,  # notebook 08; as published: 2000, and 2.5 times as many for prediction
+        "judged_windows": {"train": 240, "test": 120},  # notebook 08, at most
+        "contenders": ("G", "shuffled time", "copy of training"),
+        "dtw_windows": 5,
+        "real_sizes": (60, 120),  # real windows beside which notebook 08 puts generated ones
+        "synthetic_shares": (0, 1),  # as many times as many
+        "mixing_seeds": 1,
     },
     # ./run_all.sh in minutes: Algorithm 1 with both epoch counts of a round divided by ten.
     "quick": {
@@ -52,9 +64,16 @@ PROFILES = {
         "window_epochs": 12,
         "window_seeds": 1,
         "ablation_epochs": 3,
+        "ablation_variants": 6,
         "ablation_seeds": 1,
         "judge_networks_epochs": 10,
         "timegan_iterations": 500,
+        "judged_windows": {"train": 1200, "test": 800},
+        "contenders": CONTENDERS,
+        "dtw_windows": 30,
+        "real_sizes": (60, 300, 1200),
+        "synthetic_shares": (0, 1, 4),
+        "mixing_seeds": 2,
     },
     # The report's epochs, in hours.
     "full": {
@@ -76,9 +95,16 @@ PROFILES = {
         "window_epochs": 60,
         "window_seeds": 3,
         "ablation_epochs": 15,
+        "ablation_variants": 12,
         "ablation_seeds": 3,
         "judge_networks_epochs": 30,
         "timegan_iterations": 2000,
+        "judged_windows": {"train": None, "test": None},
+        "contenders": CONTENDERS,
+        "dtw_windows": 200,
+        "real_sizes": (60, 120, 300, 600, 1200, 3000, 7352),
+        "synthetic_shares": (0, 0.5, 1, 2, 4),
+        "mixing_seeds": 5,
     },
 }
 
@@ -145,3 +171,4 @@ if __name__ == "__main__":  # for run_all.sh: the independent jobs of a profile,
     for seed in range(profile["window_seeds"]):
         for name in WINDOW_MODELS:
             print("windows", name, seed)
+    print("ablation")

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from sensegen_utils import speed
+from sensegen_utils import motion_tables, speed
 from sensegen_utils.figures import mark_kind
 from sensegen_utils.paths import ROOT
+from sensegen_utils.profiles import WINDOW_MODELS
 from sensegen_utils.records import atomic_path, load_record
 from sensegen_utils.tables import load_results, make_tables
 
@@ -149,6 +150,7 @@ def render_report(folder, seed=0, link_prefix="."):
     captions = {name: (title, meaning) for name, title, meaning in FIGURES}
     for title, table_names, figure_names in (("At a glance", ("audit",), ()), *SECTIONS):
         if title == "Provenance":
+            lines += _motion(folder, link_prefix, mark_kind(kind))
             lines += _speed(Path(folder).parent / "benchmarks", link_prefix)
         lines += [f"## {title}", ""]
         for name in table_names:
@@ -165,6 +167,29 @@ def _table(caption, table):
 
 def _figure(link, title, kind, meaning):
     return [f"![{title}]({link})", "", f"*{title} · data: {kind}.* {meaning}", ""]
+
+
+def _motion(folder, link_prefix, kind):
+    tables = motion_tables.make_motion_tables(motion_tables.load_motion(folder))
+    if not tables:
+        return []
+    lines = ["## On the true time axis", ""]
+    lines += [
+        "Beyond the report: 50 Hz, six channels, conditioned on the activity, judged on volunteers that "
+        "neither G nor the judges have met. Notebooks 7, 7b and 8.",
+        "",
+    ]
+    for table in tables.values():
+        lines += _table(*table)
+    figures = [
+        (name.format(model), title, meaning)
+        for model in WINDOW_MODELS
+        for name, title, meaning in motion_tables.FIGURES
+    ]
+    for name, title, meaning in (*figures, motion_tables.ABLATION_FIGURE):
+        if (Path(folder) / "figures" / f"{name}.png").exists():
+            lines += _figure(f"{link_prefix}/figures/{name}.png", title, kind, meaning)
+    return lines
 
 
 def _speed(folder, link_prefix):
@@ -199,7 +224,8 @@ def write_report(folder, root, seed=0):
     """
     folder, root = Path(folder), Path(root)
     results = load_results(folder, seed)
-    for name, (_, table) in make_tables(results).items():
+    motion = motion_tables.make_motion_tables(motion_tables.load_motion(folder))
+    for name, (_, table) in {**make_tables(results), **motion}.items():
         with atomic_path(folder / "tables" / f"{name}.csv") as temporary:
             table.to_csv(temporary, index=False)
     targets = [(folder / "REPORT.md", ".")]

@@ -39,7 +39,7 @@ def tags(cell):
 
 def test_numbered_without_gap():
     prefixes = [path.name.split("_")[0] for path in NOTEBOOKS]
-    assert prefixes == ["01", "02", "02b", "03", "03b", "04", "05", "06", "07"]
+    assert prefixes == ["00", "01", "02", "02b", "03", "03b", "04", "05", "06", "07", "07b", "08", "09"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -1,0 +1,73 @@
+import json
+
+import pytest
+
+from sensegen_utils.motion_tables import load_motion, make_motion_tables
+from sensegen_utils.records import atomic_path
+
+
+def write(folder, name, record):
+    with atomic_path(folder / "records" / f"{name}.json") as temporary:
+        temporary.write_text(json.dumps(record))
+
+
+def model_record(nll):
+    return {
+        "signals": ["total_acc_x"],
+        "nll": {"train": nll - 1, "validation": nll, "test": nll},
+        "linear_nll": {"test": -3.5},
+        "bits_per_sample": {"test": 4.0},
+        "coverage": {"test": {"central 90%": 0.88}},
+    }
+
+
+def row(contender, seed, score):
+    return {"contender": contender, "seed": seed, "judge cnn": score, "TSTR F1": {"1": 0.5, "4": score}}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "full"
+    for seed, nll in enumerate((-4.0, -4.2, -4.4)):
+        write(folder, f"07_true_time_axis-one-seed{seed}", model_record(nll))
+    rows = [{"variant": "all", "validation NLL": -4.0, "test NLL": -4.0, "features judge": 0.1,
+             "spectrum (dB)": 1.0}] * 2  # fmt: skip
+    write(folder, "07b_ablation", {"epochs": 5, "rows": rows})
+    evaluation = {
+        "signals": ["total_acc_x"],
+        "windows": {"train": 10, "test": 5},
+        "contenders": ["real people", "G"],
+        "rows": [row("real people", 0, 0.02), row("G", 0, 0.1), row("G", 1, 0.2), row("G", 2, 0.3)],
+        "mixing": [
+            {"real windows": 60, "synthetic for each real": share, "seed": 0, "accuracy": 0.7 + 0.1 * share}
+            for share in (0, 1)
+        ],
+        "membership": [{"auc": 0.5, "low": 0.4, "high": 0.6}],
+    }
+    write(folder, "08_evaluation-one", evaluation)
+    return folder
+
+
+def test_means_stand_with_their_interval_over_seeds(folder):
+    tables = make_motion_tables(load_motion(folder))
+    likelihood = tables["true_axis_likelihood"][1]
+    assert likelihood.loc[0, "seeds"] == 3
+    assert likelihood.loc[0, "9 of the test"] == "-4.200 (-4.697 to -3.703)"  # t(2) = 4.303, 0.2 / sqrt(3)
+    assert likelihood.loc[0, "test, linear with Gaussian innovations"] == "-3.500"
+
+
+def test_floor_first_and_one_seed_without_interval(folder):
+    caption, judges = make_motion_tables(load_motion(folder))["judges_one"]
+    assert list(judges.columns) == ["metric", "real people", "G"]
+    assert judges["real people"].tolist() == ["0.020"] and judges.loc[0, "G"].startswith("0.200 (")
+    assert caption.startswith("1 channel(s): 10 windows")
+
+
+def test_activities_have_names(folder):
+    table = make_motion_tables(load_motion(folder))["tstr_by_activity_one"][1]
+    assert table["activity"].tolist() == ["walking", "sitting"]
+    assert table["real people"].tolist() == ["0.500", "0.020"]
+
+
+def test_a_profile_without_the_notebooks_has_no_tables(tmp_path):
+    assert make_motion_tables(load_motion(tmp_path)) == {}
