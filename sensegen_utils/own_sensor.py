@@ -44,6 +44,7 @@ def read_sensor(source, rate=None, time=None, channels=None, label=None, group=N
         if given is not None
     }
     named = [given for given in (time, label, group) if isinstance(given, str)]
+    channels = [channels] if isinstance(channels, str) else channels
     if isinstance(fields, pd.DataFrame):
         table = _channel_columns(fields, origin, channels, named)
     else:
@@ -146,8 +147,8 @@ def split_by_group(windows, shares=(0.6, 0.2, 0.2), seed=0):
     Returns a dict: "train", "validation", "test", each a dict of "x" ((n, steps, channels) float32), "label"
     ((n,) int codes or None), "group" ((n,) or None) and "start" ((n,) int), and "label_names", "channels",
     "rate", "by" ("group" or "time"), "dropped" (windows across a border). Raises ValueError for fewer than
-    three groups, for shares that are not three positive numbers of sum 1, for a part without windows, and for
-    a label that training lacks.
+    three groups, for shares that are not three positive numbers of sum 1, for a part without windows, for a
+    label that training lacks, and for a channel that is constant in training, or all channels in one label.
     """
     if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
         raise ValueError(f"shares={shares}: give three positive numbers of sum 1, such as (0.6, 0.2, 0.2).")
@@ -159,13 +160,7 @@ def split_by_group(windows, shares=(0.6, 0.2, 0.2), seed=0):
             f"{len(part)} windows are too few: {PARTS[counts.argmin()]} would have none. Record more, "
             "shorten the windows, or change the shares."
         )
-    if windows["label"] is not None:
-        missing = set(windows["label"].tolist()) - set(windows["label"][part == 0].tolist())
-        if missing:
-            raise ValueError(
-                f"No training window has the label {windows['label_names'][min(missing)]!r}. Choose groups "
-                "that hold several labels each, or another seed, or leave this label out."
-            )
+    _check_training(windows, part == 0)
     fields = ("x", "label", "group", "start")
     return {
         name: {field: None if windows[field] is None else windows[field][part == number] for field in fields}
@@ -177,6 +172,36 @@ def split_by_group(windows, shares=(0.6, 0.2, 0.2), seed=0):
         "by": "group" if by_group else "time",
         "dropped": int((part < 0).sum()),
     }
+
+
+def random_crops(sensor, part, rng):
+    """Draw for each window of a part one that begins up to a stride later: float32 (n, steps, channels).
+
+    ``part`` is one of `split_by_group`'s, of windows cut from ``sensor``. Each crop lies within the samples
+    of the part and within one unbroken piece, so it has its window's label and group; where no window of the
+    part continues a window, that one is taken as it is.
+    """
+    steps, start = part["x"].shape[1], part["start"]
+    piece = np.searchsorted(sensor["pieces"][:, 0], start, side="right")
+    ahead = np.diff(start)
+    room = np.where((np.diff(piece) == 0) & (ahead <= steps), ahead, 1)
+    start = start + np.r_[rng.integers(room), 0]
+    return sensor["values"][start[:, None] + np.arange(steps)]
+
+
+def _check_training(windows, training):
+    for channel, name in enumerate(windows["channels"]):
+        if not np.ptp(windows["x"][training, :, channel]):
+            raise ValueError(f"Channel {name!r} is constant in all training windows. Leave it out.")
+    for code, name in enumerate(windows["label_names"] or []):
+        own = windows["x"][training & (windows["label"] == code)]
+        if not len(own):
+            raise ValueError(
+                f"No training window has the label {name!r}. Choose groups that hold several labels each, or "
+                "another seed, or leave this label out."
+            )
+        if not np.ptp(own, axis=(0, 1)).any():
+            raise ValueError(f"Nothing varies in the training windows of the label {name!r}. Leave it out.")
 
 
 def _parts_by_group(windows, shares, seed):
@@ -305,8 +330,7 @@ def _column(fields, origin, kind, given):
 def _channel_columns(fields, origin, channels, named):
     if channels is None:
         channels = [name for name in fields if name not in named]
-    channels = [channels] if isinstance(channels, str) else list(channels)
-    if not channels:
+    if not len(channels):
         _fail(origin, "no column is left for the channels. Name them: channels=[...].")
     return pd.DataFrame({name: _get(fields, origin, name, "channels") for name in channels})
 
@@ -329,7 +353,6 @@ def _channel_array(fields, origin, channels, named, array):
         _fail(origin, f"{count} channels of {samples} samples each. Is it transposed? Then give array.T.")
     if channels is None:
         channels = [f"channel {number}" for number in range(count)]
-    channels = [channels] if isinstance(channels, str) else list(channels)
     if len(channels) != count:
         _fail(origin, f"{len(channels)} names for {count} channels.")
     return pd.DataFrame(values, columns=channels)
@@ -416,7 +439,9 @@ def _seconds(column, origin):
     if np.isnan(seconds).all():
         moments = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
         if moments.isna().all():
-            moments = pd.to_datetime(column, errors="coerce", utc=True)
+            # What it guesses wrong runs backward, and is found.
+            with warnings.catch_warnings(action="ignore"):
+                moments = pd.to_datetime(column, errors="coerce", utc=True)
         seconds = ((moments - moments.min()) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
     if wrong := _first(column, ~np.isfinite(seconds), origin):
         _fail(origin, f"not a time: {wrong}. Times are seconds, or date-times of one format.")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sensegen_utils.own_sensor import PARTS, cut_windows, read_sensor, split_by_group
+from sensegen_utils.own_sensor import PARTS, cut_windows, random_crops, read_sensor, split_by_group
 
 HEADER = "t,x,y,state,who"
 
@@ -96,6 +96,13 @@ def test_date_times_give_the_rate(tmp_path):
     assert read_sensor(written(table, tmp_path), **NAMED)["rate"] == 50
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("day", ["27/10/2024 ", "10/27/2024 ", ""])
+def test_date_times_of_other_formats_give_the_rate(day):
+    time = [f"{day}12:{second // 60:02d}:{second % 60:02d}" for second in range(400)]
+    assert read_sensor(recording(groups=1)["x"].to_numpy(), time=time)["rate"] == 1
+
+
 @pytest.mark.parametrize("rate", [30, 256, 400, 416])
 def test_a_clock_of_milliseconds_gives_the_rate(rate):
     time = (1.7e9 + np.arange(4000) / rate).round(3)
@@ -183,6 +190,7 @@ def test_a_malformed_line_is_named(tmp_path, case):
 
 FILES = {  # content, what the message says
     "empty": ("", "the file is empty"),
+    "no names": (",,\n0,1,2\n", "line 1 is empty. Begin with a line of column names"),
     "blank": ("\n\n", "line 1 is empty|cannot be read"),
     "header only": (HEADER + "\n", "no sample below"),
     "one sample": (f"{HEADER}\n0,0.1,0.2,rest,me\n", "holds 1 samples"),
@@ -222,6 +230,15 @@ def test_columns_that_are_no_channels_are_all_named(tmp_path):
     table = recording().assign(valid=True, day="2024-05-01")
     with pytest.raises(ValueError, match="'valid', line 2 holds 'True' .*'day', line 2 holds '2024-05-01'"):
         read_sensor(written(table, tmp_path), **NAMED)
+
+
+def test_a_table_of_unclear_columns_is_refused():
+    table = recording()
+    with pytest.raises(ValueError, match="the table: two columns 'x'. Rename one"):
+        read_sensor(table.rename(columns={"y": "x"}), **NAMED)
+    for channels in (None, []):
+        with pytest.raises(ValueError, match="the table: no column is left for the channels"):
+            read_sensor(table[["t", "state", "who"]], **NAMED, channels=channels)
 
 
 def test_a_constant_channel_and_a_counter_are_refused(tmp_path):
@@ -285,6 +302,8 @@ def test_impossible_arrays_are_refused(tmp_path):
             read_sensor(wrong, rate=50)
     with pytest.raises(ValueError, match="299 entries of label for 300 samples"):
         read_sensor(values, rate=50, label=np.zeros(299))
+    with pytest.raises(ValueError, match=r"the time has shape \(300, 2\). Give one entry for each sample"):
+        read_sensor(values, time=values)
     with pytest.raises(ValueError, match="3 names for 2 channels"):
         read_sensor(values, rate=50, channels=["x", "y", "z"])
     with pytest.raises(ValueError, match="no array 'who' for group. Those there are: none"):
@@ -428,3 +447,44 @@ def test_what_cannot_be_divided_is_refused():
     few = cut_windows(read_sensor(table["x"].to_numpy(), rate=50), 100, stride=100)
     with pytest.raises(ValueError, match="2 windows are too few: (validation|test) would have none"):
         split_by_group(few)
+
+
+@pytest.mark.parametrize("stride", [1, 8, 16, 20])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_crops_lie_in_one_piece_and_in_their_part(grouped, stride):
+    table = recording(1000).assign(x=np.arange(1000.0)).drop(index=[20, 130]).reset_index(drop=True)
+    sensor = read_sensor(table, time="t", label="state", group="who", channels=["x"])
+    windows = cut_windows(sensor, 16, stride)
+    parts = split_by_group(windows if grouped else windows | {"group": None})
+    rng, moved = np.random.default_rng(0), set()
+    for name in PARTS:
+        part, inside = parts[name], set(table["x"].iloc[sorted(used(parts[name], 16))])
+        for _ in range(10):
+            crops = random_crops(sensor, part, rng)
+            assert crops.shape == part["x"].shape and crops.dtype == np.float32
+            assert set(crops.ravel()) <= inside
+            assert (np.diff(crops[:, :, 0], axis=1) == 1).all()  # no gap inside
+            ahead = crops[:, 0, 0] - part["x"][:, 0, 0]
+            moved |= set(ahead)
+            assert sensor["label"][np.searchsorted(table["x"], crops[:, -1, 0])].tolist() == [
+                windows["label_names"][code] for code in part["label"]
+            ]
+    assert moved == (set(range(stride)) if stride <= 16 else {0})  # windows apart cannot be joined
+
+
+def test_one_seed_gives_the_same_crops():
+    sensor = read_sensor(recording(), **NAMED)
+    part = split_by_group(cut_windows(sensor, 16))["train"]
+    first, again = (random_crops(sensor, part, np.random.default_rng(3)) for _ in range(2))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, part["x"])
+
+
+def test_what_does_not_vary_in_training_is_refused():
+    table = recording(1000, groups=10)
+    flat = table.assign(y=table["y"].where(table["who"] == "person 0", 0.25))
+    with pytest.raises(ValueError, match="Channel 'y' is constant in all training windows. Leave it out"):
+        split_by_group(cut_windows(read_sensor(flat, **NAMED), 16), seed=1)
+    off = table.assign(**{name: table[name].where(table["state"] == "work", 0.25) for name in "xy"})
+    with pytest.raises(ValueError, match="Nothing varies in the training windows of the label 'rest'"):
+        split_by_group(cut_windows(read_sensor(off, **NAMED), 16))

@@ -1,0 +1,87 @@
+"""Notebook 9 from files that are not its own: what a user gives is trained on, judged, drawn, recorded."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+from scipy.signal import lfilter
+
+from sensegen_utils.own_sensor import read_sensor
+from sensegen_utils.paths import ROOT
+from sensegen_utils.window_generator import load_window_generator
+
+STEPS = 32
+
+
+@pytest.fixture
+def results_of(tmp_path, monkeypatch):
+    monkeypatch.setenv("SENSEGEN_ROOT", str(tmp_path))
+
+    def run(**sensor):
+        executed = papermill.execute_notebook(
+            ROOT / "notebooks" / "09_your_own_sensor.ipynb",
+            tmp_path / "out.ipynb",
+            {"SENSOR": sensor, "STEPS": STEPS},
+            kernel_name="python3",
+            cwd=ROOT / "notebooks",
+            progress_bar=False,
+        )
+        outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
+        said = json.dumps([output for output in outputs if output.get("name") != "stderr"])
+        assert str(tmp_path) not in said
+        return tmp_path / "results" / "smoke"
+
+    return run
+
+
+def check(folder, run, labels, channels):
+    """Whether all that the notebook promises is there; returns its record."""
+    record = json.loads((folder / "records" / f"09_your_own_sensor-{run}.json").read_text())
+    assert record["provenance"]["data"]["kind"] == "own"
+    assert record["labels"] == labels and record["channels"] == channels
+    assert np.isfinite([*record["nll"].values(), *record["linear_nll"].values()]).all()
+    for judge in ("features", "cnn"):
+        verdicts = record["judges"][judge]
+        assert list(verdicts) == ["floor", "generated", "white noise", "shuffled time"]
+    assert record["judges"]["features"]["white noise"]["accuracy"] > 0.9
+    assert set(record["fidelity"]) == set(verdicts)
+    assert record["privacy"]["nearest neighbour"]["copy of training"] < 1e-3
+    assert 0 < record["membership"]["generated"]["auc"] < 1
+    assert (folder / "checkpoints" / f"09_{run}-best.keras").exists()
+    generator, front = load_window_generator(folder / "models" / f"09_{run}.keras")
+    assert generator.count_params() == record["parameters"] and front["labels"] == [*range(len(labels))]
+    with np.load(folder / "samples" / f"09_{run}-generated.npz") as saved:
+        assert saved["windows"].shape[1:] == (STEPS, len(channels))
+        assert set(saved["label"]) == set(labels)
+    table = folder / "samples" / f"09_{run}-generated.csv"
+    again = read_sensor(table, time="time", channels=channels, label="label", group="window")
+    assert set(again["label"]) == set(labels) and again["rate"] == pytest.approx(record["rate"])
+    return record
+
+
+def test_one_channel_without_labels_and_groups(results_of, tmp_path):
+    noise = np.random.default_rng(0).standard_normal(2500)
+    level = lfilter([1], [1, -1.6, 0.9], noise).round(3)
+    pd.DataFrame({"seconds": np.arange(2500) / 8, "level": level}).to_csv(tmp_path / "tank.csv", index=False)
+    folder = results_of(source=str(tmp_path / "tank.csv"), time="seconds")
+    record = check(folder, "own-tank-seed0", ["all"], ["level"])
+    assert record["divided_by"] == "time" and record["rate"] == 8
+    assert "labels" not in record["fidelity"]["generated"]
+
+
+def test_an_npz_with_labels_and_groups(results_of, tmp_path):
+    rng, samples = np.random.default_rng(0), 240
+    drives, states, drivers = [], [], []
+    for driver in range(5):
+        for state, pole in (("city", 0.95), ("road", -0.5)):
+            drives.append(lfilter([1], [1, -pole], rng.standard_normal((samples, 3)), axis=0))
+            states += [state] * samples
+            drivers += [f"driver {driver}"] * samples
+    np.savez(tmp_path / "drive.npz", acc=np.concatenate(drives), state=states, who=drivers)
+    named = {"rate": 50, "label": "state", "group": "who", "channels": ["x", "y", "z"]}
+    folder = results_of(source=str(tmp_path / "drive.npz"), **named)
+    record = check(folder, "own-drive-seed0", ["city", "road"], ["x", "y", "z"])
+    assert record["divided_by"] == "group"
+    assert record["fidelity"]["floor"]["labels"] > 0.9
