@@ -49,7 +49,7 @@ def simulate_har(path, seed=0, train_subjects=6, test_subjects=2, repeats=2):
     for part, subjects in (("train", train_subjects), ("test", test_subjects)):
         windows, activity, subject = _part(rng, SUBJECTS[part][:subjects], repeats)
         for name, values in zip(SIGNALS, windows, strict=True):
-            files[f"{FOLDER}/{part}/Inertial Signals/{name}_{part}.txt"] = _text(values)
+            files[f"{FOLDER}/{part}/Inertial Signals/{name}_{part}.txt"] = archive_text(values)
         files[f"{FOLDER}/{part}/y_{part}.txt"] = "".join(f"{label}\n" for label in activity)
         files[f"{FOLDER}/{part}/subject_{part}.txt"] = "".join(f"{label}\n" for label in subject)
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
@@ -113,7 +113,8 @@ def _slow(rng, rows, samples):
     return noise * np.sqrt(2 * np.sqrt(np.pi) * RATE / 2)
 
 
-def _text(values):
+def archive_text(values):
+    """Values (n, columns) as text in the archive's own format, one row a line."""
     line = "%15.7e" * values.shape[1] + "\r\n"
     text = line * len(values) % tuple(values.ravel().tolist())
     # The archive's exponents have three digits.

@@ -1,0 +1,227 @@
+"""Synthetic motion for people who only want the data: load a trained generator, draw, save.
+
+Samples are a dict, so that ``np.load`` gives the same of what `save_npz` wrote: "x" ((n, steps, channels)
+float32), "activity" ((n,) int, UCI HAR's codes), "channels" and "units" (names, one a channel), "rate" (Hz),
+"known_steps" (of the real windows that they continue, else 0), "model" and "seed" (what drew them).
+"""
+
+import tempfile
+from numbers import Integral
+from pathlib import Path
+from shutil import rmtree
+
+import numpy as np
+import pandas as pd
+
+from sensegen_utils.har import ACTIVITIES, UNITS, WINDOW
+from sensegen_utils.paths import ROOT
+from sensegen_utils.profiles import WINDOW_MODELS
+from sensegen_utils.records import atomic_path, save_samples
+from sensegen_utils.simulate import RATE, archive_text
+from sensegen_utils.window_generator import load_window_generator, sample_windows
+
+SYNTHETIC_MARKER = "THESE DATA ARE SYNTHETIC: a trained generator drew them, no volunteer was measured."
+
+
+def load_model(name="six", seed=0, profile="full"):
+    """Load a trained generator from ``results/{profile}/models/{name}-seed{seed}.keras``, or from a path.
+
+    ``name`` is one of `WINDOW_MODELS`: "six" draws total acceleration (g) and angular velocity (rad/s) along
+    x, y, z, "one" only total acceleration x. A path, from anywhere, must end in such a file name, since this
+    alone says what the channels are. Returns a dict: "generator", "front", "channels", "units", "rate" (Hz),
+    "file". Raises FileNotFoundError, with the models that there are, if it is missing; ValueError if it is
+    damaged, or not of UCI HAR's activities and these channels.
+    """
+    path = Path(name)
+    if name in WINDOW_MODELS:
+        path = ROOT / "results" / profile / "models" / f"{name}-seed{seed}.keras"
+    if not path.exists():
+        others = [_from_root(each) for each in sorted(ROOT.glob("results/*/models/*.keras"))]
+        raise FileNotFoundError(
+            f"no trained model {_from_root(path)}; there are: {', '.join(others) or 'none'}. Give one of "
+            'these, or run notebook 07, whose PROFILE, MODEL ("one" or "six") and SEED name the file'
+        )
+    generator, front = load_window_generator(path)
+    kind = path.stem.rpartition("-seed")[0]
+    channels = list(WINDOW_MODELS.get(kind, {"signals": ()})["signals"])
+    if len(channels) != len(front["mean"]) or not set(front["labels"]) <= set(ACTIVITIES):
+        raise ValueError(
+            f"{path} has {len(front['mean'])} channels and the labels {front['labels']}: it is not what its "
+            f"name says. Models of UCI HAR's activities are called {'- or '.join(WINDOW_MODELS)}-seed0.keras "
+            "and so on; others are drawn from with window_generator.sample_windows"
+        )
+    units = [UNITS[channel] for channel in channels]
+    return {
+        "generator": generator,
+        "front": front,
+        "channels": channels,
+        "units": units,
+        "rate": RATE,
+        "file": _from_root(path),
+    }
+
+
+def sample(model, activity="WALKING", windows=10, seconds=2.56, seed=0, prefix=None):
+    """Draw ``windows`` labelled windows of each activity, one activity after the other.
+
+    ``activity`` is a name, a code from 1 to 6, a list of them, or None: all that the model knows. ``prefix``
+    (n, known steps, channels), in the model's units at its rate, are real windows to continue, in the order
+    of the result; they are not part of it. The model was trained on 2.56 s, known steps included: beyond,
+    look at what it draws. Equal arguments give equal samples on one machine.
+
+    Returns the samples, as above. Raises ValueError for an unknown activity or one given twice, less than one
+    window or sample, and a prefix of the wrong shape or with values that are not finite.
+    """
+    codes = model["front"]["labels"] if activity is None else _codes(activity)
+    if not isinstance(windows, Integral) or windows < 1:
+        raise ValueError(f"windows={windows}: give a whole number of windows for each activity, at least 1")
+    if not 1 <= seconds * RATE < np.inf:
+        raise ValueError(f"seconds={seconds}: one sample takes {1 / RATE} s at {RATE} Hz; give at least that")
+    if prefix is not None:
+        prefix = np.asarray(prefix, np.float32)
+        n, channels = windows * len(codes), len(model["channels"])
+        if prefix.ndim != 3 or prefix.shape[::2] != (n, channels) or not prefix.shape[1]:
+            raise ValueError(
+                f"prefix of shape {prefix.shape}: {windows} windows for each of {len(codes)} activities need "
+                f"({n}, known steps, {channels}), the channels being {', '.join(model['channels'])}"
+            )
+        if not np.isfinite(prefix).all():
+            raise ValueError(
+                f"window {np.argwhere(~np.isfinite(prefix))[0, 0]} of prefix has a value that is "
+                "not finite: fill it in, or leave this window out"
+            )
+    known = None if prefix is None else dict(zip(codes, np.split(prefix, len(codes)), strict=True))
+    counts = dict.fromkeys(codes, windows)
+    x, label = sample_windows(
+        model["generator"], model["front"], counts, round(seconds * RATE), seed, prefix=known
+    )
+    return {
+        "x": x,
+        "activity": label,
+        **{key: model[key] for key in ("channels", "units", "rate")},
+        "known_steps": 0 if prefix is None else prefix.shape[1],
+        "model": model["file"],
+        "seed": seed,
+    }
+
+
+def to_frame(samples):
+    """Samples as a tidy table: window, activity (name), seconds, and a column for each channel with its unit.
+
+    One row a moment: (n x steps, 3 + channels). Seconds count from a window's first drawn sample.
+    """
+    n, steps, channels = samples["x"].shape
+    names = [f"{name} ({unit})" for name, unit in zip(samples["channels"], samples["units"], strict=True)]
+    values = pd.DataFrame(samples["x"].reshape(-1, channels), columns=names)
+    values.insert(0, "window", np.repeat(np.arange(n), steps))
+    values.insert(1, "activity", np.repeat([ACTIVITIES[int(code)] for code in samples["activity"]], steps))
+    values.insert(2, "seconds", np.tile(np.arange(steps) / int(samples["rate"]), n))
+    return values
+
+
+def save_npz(samples, path):
+    """Write samples as a compressed .npz, in one move; ``np.load`` gives the same keys, values as arrays.
+
+    Raises ValueError for another suffix.
+    """
+    _check_suffix(path, ".npz")
+    save_samples(path, **samples)
+
+
+def save_csv(samples, path):
+    """Write the table of `to_frame` as .csv, or compressed as .csv.gz, in one move, without loss.
+
+    Raises ValueError for another suffix.
+    """
+    _check_suffix(path, ".csv", ".csv.gz")
+    with atomic_path(path) as temporary:
+        to_frame(samples).to_csv(temporary, index=False)
+
+
+def save_har_layout(samples, folder):
+    """Write windows of 128 samples as a training part in UCI HAR's own files and text format.
+
+    README.txt says what drew them and which of the archive's files are missing, and why. The folder appears
+    as a whole, in place of an earlier one of this function. Raises ValueError for windows of another length
+    and for a folder that holds anything else, such as the archive.
+    """
+    folder, steps = Path(folder), samples["x"].shape[1]
+    if steps != WINDOW:
+        raise ValueError(f"windows of {steps} samples: UCI HAR's have {WINDOW}, so draw with seconds=2.56")
+    if folder.exists() and not _may_be_replaced(folder):
+        raise ValueError(
+            f"{folder} is there already, and is no folder of synthetic data: choose another, lest they get "
+            "mixed up with what it holds"
+        )
+    files = {
+        "README.txt": _readme(samples),
+        "activity_labels.txt": "".join(f"{code} {name}\n" for code, name in ACTIVITIES.items()),
+        "train/y_train.txt": "".join(f"{code}\n" for code in samples["activity"]),
+    }
+    for channel, values in zip(samples["channels"], np.moveaxis(samples["x"], 2, 0), strict=True):
+        files[f"train/Inertial Signals/{channel}_train.txt"] = archive_text(values)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".synthetic-") as temporary:
+        new = Path(temporary) / folder.name
+        for name, text in files.items():
+            (new / name).parent.mkdir(parents=True, exist_ok=True)
+            (new / name).write_text(text, "utf-8", newline="")
+        if folder.exists():
+            rmtree(folder)
+        new.rename(folder)
+
+
+def _from_root(path):
+    path = Path(path).absolute()
+    return path.relative_to(ROOT.absolute()).as_posix() if path.is_relative_to(ROOT.absolute()) else str(path)
+
+
+def _codes(activity):
+    given = [activity] if isinstance(activity, str | Integral) else list(activity)
+    by_name = {name: code for code, name in ACTIVITIES.items()}
+    codes = [by_name.get(each.upper()) if isinstance(each, str) else each for each in given]
+    for each, code in zip(given, codes, strict=True):
+        if code not in ACTIVITIES:
+            known = ", ".join(f"{name} ({code})" for code, name in ACTIVITIES.items())
+            raise ValueError(f"unknown activity {each!r}; there are: {known}")
+    if not codes or len(set(codes)) < len(codes):
+        raise ValueError(f"activity={activity!r}: give at least one activity, and each once")
+    return [int(code) for code in codes]
+
+
+def _check_suffix(path, *suffixes):
+    if not Path(path).name.endswith(suffixes):
+        raise ValueError(f"{path} must end in {' or '.join(suffixes)}")
+
+
+def _may_be_replaced(folder):
+    if not folder.is_dir():
+        return False
+    readme = folder / "README.txt"
+    marked = readme.is_file() and readme.read_text("utf-8", "replace").startswith(SYNTHETIC_MARKER)
+    return marked or not any(folder.iterdir())
+
+
+def _readme(samples):
+    counts = zip(*np.unique(samples["activity"], return_counts=True), strict=True)
+    signals = zip(samples["channels"], samples["units"], strict=True)
+    continued = f"each continues {samples['known_steps']} samples of a given window, not in this folder"
+    return f"""{SYNTHETIC_MARKER}
+
+Model: {samples["model"]} (an LSTM with a mixture density; notebook 07 trains it)
+Seed: {samples["seed"]}
+Windows: {", ".join(f"{ACTIVITIES[int(code)]} {count}" for code, count in counts)}
+Signals: {", ".join(f"{name} ({unit})" for name, unit in signals)}
+A line is a window of {WINDOW} samples at {samples["rate"]} Hz, as in UCI HAR. Windows do not overlap;
+{continued if samples["known_steps"] else "none continues another"}.
+
+What UCI HAR has and this folder has not, since it would have to be invented:
+- subject_train.txt: no volunteer stands behind a window; any number would be taken for one.
+- Signals that are not named above. body_acc is total acceleration less gravity, which the authors
+  of UCI HAR filtered out of whole recordings: a window is too short for their filter.
+- X_train.txt, the features: they need body_acc.
+- A test part: what was trained on synthetic data must be tested on measured data.
+
+UCI HAR: D. Anguita, A. Ghio, L. Oneto, X. Parra, J. L. Reyes-Ortiz, A Public Domain Dataset for
+Human Activity Recognition Using Smartphones, ESANN 2013; UCI archive 240, CC BY 4.0.
+"""
