@@ -150,7 +150,7 @@ run_profile() {
   export -f notebook job quiet
   notebook 01_data_preparation ""
   { echo judge; python -m sensegen_utils.profiles "$profile"; } | two_at_a_time
-  printf '%s\n' "evaluation six" "evaluation one" sensor quickstart | two_at_a_time # they need the models of 07
+  printf '%s\n' "evaluation six" "evaluation one" sensor quickstart | two_at_a_time # the judges need all of 07
   notebook 05_results_and_figures ""
   notebook 06_where_the_numbers_come_from ""
   echo "== $profile done in $((SECONDS - start)) s; the report: results/$folder/REPORT.md"

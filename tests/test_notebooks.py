@@ -16,15 +16,8 @@ from sensegen_utils.paths import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PARAMETERS = {
-    "PROFILE",
-    "SIGNAL",
-    "LSTM_UNITS",
-    "LSTM_LAYERS",
-    "SEED",
-    "FLOOR",
-    "EPOCHS",
-    "PUBLISHED_START",
-    "MODEL",
+    *("PROFILE", "SEED", "SIGNAL", "LSTM_UNITS", "LSTM_LAYERS", "FLOOR", "EPOCHS", "PUBLISHED_START"),
+    *("MODEL", "STEPS", "SENSOR"),
 }
 IGNORED_AT_MOST = 12  # cells whose outputs hold timings, or decisions of a D trained for seconds
 
@@ -108,6 +101,7 @@ def run_in_scratch(tmp_path, monkeypatch, simulated_archive):
         ("02", {"SIGNAL": "heart_rate"}, "Unknown signal 'heart_rate'.*total_acc_x"),
         ("01", {"PROFILE": "fast"}, "unknown profile 'fast'; choose one of: smoke, quick, full"),
         ("03", {}, "run notebook 02"),
+        ("08", {}, "run notebook 07"),
         ("05", {}, "01_data_preparation.json: run notebook 01"),
         ("06", {}, "01_data_preparation.json: run notebook 01"),
     ],
