@@ -27,7 +27,7 @@ What is not tsgm's default:
 * Training ends with the budget, not after a number of epochs. TimeGAN's three phases, which have equally
   many iterations each in its ``fit``, get shares of the time that make them about equal.
 * TimeGAN's iterations are those of ``fit``, called one by one, to stop and go on; batches are always full.
-* Two things are compiled, which changes no number: the loss by which TimeGAN decides whether to train its
+* Two things are compiled, which changes no formula: the loss by which TimeGAN decides whether to train its
   discriminator, where ``fit`` would spend more than half of its time, and DDPM's steps back from noise.
 
 A kill costs two minutes of training, or the drawing of one activity; the same command goes on. Weights after
@@ -69,7 +69,7 @@ EACH_PHASE = ((0, {}), (AUTOENCODER, {"autoencoder": 1}), (AUTOENCODER, {}))
 def main(kind, name, minutes=MINUTES, seed=0, profile="full"):
     """Train one model within ``minutes``, or go on where a kill stopped it; return the path of its samples.
 
-    Raises ValueError for unknown names, and for files of the same name that other settings made.
+    Raises ValueError for an unknown profile, and for files of the same name that other settings made.
     """
     har = uci.load_har()
     folder, subjects = results_dir(profile, har["kind"]), get_profile(profile)["subjects"]
@@ -365,7 +365,8 @@ def build_ddpm(steps, channels, labels, timesteps=1000):
     """The diffusion model, for one activity at a time; see `build_timegan`.
 
     Its denoiser sees four samples to each side, and the position in the window only by the embedding of the
-    diffusion step.
+    diffusion step. It draws from an average of the weights over 1000 updates, without clipping: before some
+    thousands of updates (ten an epoch) that average still holds the random start, and the windows diverge.
     """
     from tsgm.models import zoo
     from tsgm.models.ddpm import DDPM

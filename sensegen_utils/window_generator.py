@@ -212,7 +212,8 @@ def load_window_generator(path):
             } | {key: arrays[key] for key in ("mean", "deviation", "floor")}
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"{Path(path)} is not a trained generator of windows ({error}): run notebook 07, or ./run_all.sh"
+            f"{Path(path)} is not a trained generator of windows ({error}): run notebook 07, or 09 for "
+            "your own sensor"
         ) from error
     return load_generator(path), front
 
