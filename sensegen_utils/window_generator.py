@@ -25,7 +25,13 @@ from keras import layers, ops
 
 from sensegen_utils.fast_lstm import FastLSTM
 from sensegen_utils.generator import COMPONENTS, HALF_LOG_2PI
-from sensegen_utils.linear_prediction import fit_by_label, innovations, innovations_by_label, of_label
+from sensegen_utils.linear_prediction import (
+    fit_by_label,
+    innovations,
+    innovations_by_label,
+    log_volume,
+    of_label,
+)
 from sensegen_utils.records import atomic_path
 from sensegen_utils.sampling import SERIES_AT_ONCE, STEPS_AT_ONCE
 from sensegen_utils.training import load_generator
@@ -117,11 +123,9 @@ def window_nll(generator, front, windows, label):
 
     It is that of the samples in their own units. Raises ValueError for a label that the front lacks.
     """
-    _, volume = innovations_by_label(windows, label, front["predictors"])
-    inputs, targets = inputs_and_targets(front, windows, label)
-    parts = [slice(start, start + 512) for start in range(0, len(windows), 512)]
-    nll = [innovation_nll(targets[part], generator(inputs[part], training=False)) for part in parts]
-    return np.concatenate([part.numpy() for part in nll]) + volume
+    nll, names = _measure(innovation_nll, generator, front, windows, label), front["labels"]
+    volume = np.stack([log_volume(front["predictors"][name], windows.shape[1]) for name in names])
+    return nll + volume[np.searchsorted(names, label)]
 
 
 def innovation_pit(generator, front, windows, label):
@@ -133,16 +137,7 @@ def innovation_pit(generator, front, windows, label):
 
     Reference: T. Gneiting et al., Probabilistic forecasts, calibration and sharpness, JRSS B 2007.
     """
-    inputs, targets = inputs_and_targets(front, windows, label)
-    parts = []
-    for start in range(0, len(windows), 512):
-        part = slice(start, start + 512)
-        left, floor = ops.split(ops.convert_to_tensor(targets[part]), 2, axis=-1)
-        params = generator(inputs[part], training=False)
-        log_weights, means, sigmas = _split(params, left.shape[-1], floor)
-        below = 0.5 * (1 + ops.erf((left[..., None, :] - means) / (sigmas * math.sqrt(2))))
-        parts.append(ops.sum(ops.exp(log_weights)[..., None] * below, axis=-2).numpy())
-    return np.concatenate(parts)
+    return _measure(_pit, generator, front, windows, label)
 
 
 def sample_windows(generator, front, counts, steps, seed, prefix=None):
@@ -216,6 +211,21 @@ def load_window_generator(path):
             "your own sensor"
         ) from error
     return load_generator(path), front
+
+
+def _measure(measure, generator, front, windows, label):
+    """What ``measure`` makes of targets and parameters, for 512 windows at a time: an array for all."""
+    inputs, targets = inputs_and_targets(front, windows, label)
+    parts = [slice(start, start + 512) for start in range(0, len(windows), 512)]
+    found = [measure(targets[part], generator(inputs[part], training=False)) for part in parts]
+    return np.concatenate([part.numpy() for part in found])
+
+
+def _pit(targets, params):
+    left, floor = ops.split(ops.convert_to_tensor(targets), 2, axis=-1)
+    log_weights, means, sigmas = _split(params, left.shape[-1], floor)
+    below = 0.5 * (1 + ops.erf((left[..., None, :] - means) / (sigmas * math.sqrt(2))))
+    return ops.sum(ops.exp(log_weights)[..., None] * below, axis=-2)
 
 
 def _floor(front, label):
