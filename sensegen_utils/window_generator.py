@@ -4,10 +4,12 @@ The LSTM and its mixture are the report's. What is new stands around them: a lin
 (`linear_prediction`) says what a filter knows of the next sample, and G learns the innovations, what is left,
 which are white and of unit variance. G reads the last innovation, the last sample, and the label. A component
 of the mixture is a diagonal Gaussian over the channels' innovations: the predictor's triangular factor makes
-correlated channels of them, so that each component has a full covariance without parameters for it.
+correlated channels of them, so that each component has a full covariance without parameters for it. The
+first sample of a window, which has no past, comes from a Gaussian mixture for each label (`first_sample`).
 
 A front is all that stands around the network, a dict: "labels" (list), "predictors" (`fit_by_label`'s),
-"mean" and "deviation" (channels,) of the training windows, "floor" (channels,), both in the channels' units.
+"first" ({label: `fit_first_sample`'s}), "mean" and "deviation" (channels,) of the training windows, "floor"
+(channels,), all in the channels' units.
 """
 
 import functools
@@ -24,6 +26,12 @@ import tensorflow as tf
 from keras import layers, ops
 
 from sensegen_utils.fast_lstm import FastLSTM
+from sensegen_utils.first_sample import (
+    draw_first_sample,
+    first_sample_nll,
+    first_sample_pit,
+    fit_first_sample,
+)
 from sensegen_utils.generator import COMPONENTS, HALF_LOG_2PI
 from sensegen_utils.linear_prediction import (
     fit_by_label,
@@ -37,6 +45,8 @@ from sensegen_utils.sampling import SERIES_AT_ONCE, STEPS_AT_ONCE
 from sensegen_utils.training import load_generator
 
 FRONT_MEMBER = "front.npz"
+OF_ALL = ("mean", "deviation", "floor")
+BY_LABEL = {"predictors": ("mean", "weights", "factors"), "first": ("weights", "means", "covariances")}
 ROWS = 64  # windows are drawn in multiples of it: each other number of them takes XLA seconds to compile
 
 
@@ -46,9 +56,11 @@ def fit_front(windows, label, order, floor):
     ``order`` is the predictors'; ``floor`` (channels,), in the channel's unit, is added to the sigma of what
     ``order`` past samples leave of it: tie it to the sensor's resolution. Raises as `fit_by_label`.
     """
+    names = np.unique(label).tolist()
     return {
-        "labels": np.unique(label).tolist(),
+        "labels": names,
         "predictors": fit_by_label(windows, label, order),
+        "first": {name: fit_first_sample(windows[label == name]) for name in names},
         "mean": windows.mean(axis=(0, 1), dtype=np.float64),
         "deviation": windows.std(axis=(0, 1), dtype=np.float64),
         "floor": np.broadcast_to(floor, windows.shape[2:]).astype(np.float64),
@@ -58,18 +70,20 @@ def fit_front(windows, label, order, floor):
 def inputs_and_targets(front, windows, label):
     """What G reads, and what `innovation_nll` compares its output with, for windows (n, steps, channels).
 
-    Inputs, float32 (n, steps, 2 x channels + labels): the innovation and the standardised sample before,
-    zeros at the first step, and the one-hot label. Targets, float32 (n, steps, 2 x channels): the
-    innovations, and the floors of their sigmas. Raises ValueError for a label that the front lacks.
+    Inputs, float32 (n, steps - 1, 2 x channels + labels): the innovation and the standardised sample of
+    every step but the last, and the one-hot label. Targets, float32 (n, steps - 1, 2 x channels): the
+    innovations of the step after each, and the floors of their sigmas. Raises ValueError for a label that
+    the front lacks.
     """
     (n, steps, channels), names = windows.shape, front["labels"]
     left, _ = innovations_by_label(windows, label, front["predictors"])
-    inputs = np.zeros((n, steps, 2 * channels + len(names)), np.float32)
-    inputs[:, 1:, :channels] = left[:, :-1]
-    inputs[:, 1:, channels : 2 * channels] = (windows[:, :-1] - front["mean"]) / front["deviation"]
+    inputs = np.empty((n, steps - 1, 2 * channels + len(names)), np.float32)
+    inputs[:, :, :channels] = left[:, :-1]
+    inputs[:, :, channels : 2 * channels] = (windows[:, :-1] - front["mean"]) / front["deviation"]
     inputs[:, :, 2 * channels :] = np.equal.outer(label, names)[:, None]
     floors = np.stack([_floor(front, name) for name in names])[np.searchsorted(names, label)]
-    return inputs, np.concatenate([left, np.broadcast_to(floors[:, None], left.shape)], axis=2)
+    after = left[:, 1:]
+    return inputs, np.concatenate([after, np.broadcast_to(floors[:, None], after.shape)], axis=2)
 
 
 def training_batches(front, draw, batch_size, seed, first_epoch=0):
@@ -123,27 +137,36 @@ def window_nll(generator, front, windows, label):
 
     It is that of the samples in their own units. Raises ValueError for a label that the front lacks.
     """
-    nll, names = _measure(innovation_nll, generator, front, windows, label), front["labels"]
-    volume = np.stack([log_volume(front["predictors"][name], windows.shape[1]) for name in names])
-    return nll + volume[np.searchsorted(names, label)]
+    nll = np.empty(windows.shape[:2], np.float32)
+    nll[:, 1:] = _measure(innovation_nll, generator, front, windows, label)
+    for name in np.unique(label).tolist():
+        rows = label == name
+        nll[rows, 0] = first_sample_nll(front["first"][name], windows[rows, 0])
+        nll[rows, 1:] += log_volume(front["predictors"][name], windows.shape[1])[1:]
+    return nll
 
 
 def innovation_pit(generator, front, windows, label):
     """Probability integral transform of windows (n, steps, channels): (n, steps, channels), in [0, 1].
 
-    Where each innovation lies in its own distribution under G: uniform if G is calibrated. With several
-    channels each is taken by itself, given the past but not the other channels of the same moment. Raises
-    ValueError for a label that the front lacks.
+    Where each first sample, and then each innovation, lies in its own distribution under G: uniform if G is
+    calibrated. With several channels each is taken by itself, given the past but not the other channels of
+    the same moment. Raises ValueError for a label that the front lacks.
 
     Reference: T. Gneiting et al., Probabilistic forecasts, calibration and sharpness, JRSS B 2007.
     """
-    return _measure(_pit, generator, front, windows, label)
+    pit = np.empty(windows.shape, np.float32)
+    pit[:, 1:] = _measure(_pit, generator, front, windows, label)
+    for name in np.unique(label).tolist():
+        rows = label == name
+        pit[rows, 0] = first_sample_pit(front["first"][name], windows[rows, 0])
+    return pit
 
 
 def sample_windows(generator, front, counts, steps, seed, prefix=None):
     """Draw windows: float32 (n, steps, channels) in the channels' units, and their labels (n,).
 
-    ``counts`` is {label: number}. A window begins with a draw from the distribution of single samples, or
+    ``counts`` is {label: number}. A window begins with a draw from the label's mixture of first samples, or
     continues ``prefix``, {label: (number, known steps, channels)} of real samples, which are not part of the
     result. Equal arguments give equal windows.
 
@@ -176,9 +199,12 @@ def sample_windows(generator, front, counts, steps, seed, prefix=None):
 def save_window_generator(generator, front, path):
     """Write weights and front as one .keras file, in one move: all it takes to draw windows."""
     arrays = {
-        f"{key} {name}": array for name, own in front["predictors"].items() for key, array in own.items()
+        f"{part} {key} {name}": front[part][name][key]
+        for part, keys in BY_LABEL.items()
+        for key in keys
+        for name in front["labels"]
     }
-    arrays |= {key: front[key] for key in ("mean", "deviation", "floor")}
+    arrays |= {key: front[key] for key in OF_ALL}
     content = io.BytesIO()
     np.savez_compressed(content, labels=json.dumps(front["labels"]), **arrays)
     with atomic_path(path) as temporary:
@@ -198,13 +224,9 @@ def load_window_generator(path):
             np.load(io.BytesIO(archive.read(FRONT_MEMBER))) as arrays,
         ):
             labels = json.loads(str(arrays["labels"]))
-            front = {
-                "labels": labels,
-                "predictors": {
-                    name: {key: arrays[f"{key} {name}"] for key in ("mean", "weights", "factors")}
-                    for name in labels
-                },
-            } | {key: arrays[key] for key in ("mean", "deviation", "floor")}
+            front = {"labels": labels} | {key: arrays[key] for key in OF_ALL}
+            for part, keys in BY_LABEL.items():
+                front[part] = {name: {key: arrays[f"{part} {key} {name}"] for key in keys} for name in labels}
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{Path(path)} is not a trained generator of windows ({error}): run notebook 07, or 09 for "
@@ -257,10 +279,9 @@ def _compiled_steps(generator, channels, order):
         """64 steps, from step ``first`` on; ``own`` are the label's predictors, floor and one-hot code."""
         (history, left, states), drawn = carried, tf.TensorArray(tf.float32, STEPS_AT_ONCE)
         for t in tf.range(STEPS_AT_ONCE):
-            begun = tf.cast(first + t > 0, tf.float32)
             last = (history[:, -channels:] + own["offset"]) / own["deviation"]
             code = tf.repeat(own["code"][None], tf.shape(left)[0], axis=0)
-            hidden, new_states = tf.concat([left * begun, last * begun, code], 1), []
+            hidden, new_states = tf.concat([left, last, code], 1), []
             for layer, state in zip(lstm_layers, states, strict=True):
                 hidden, state = layer.cell(hidden, state)
                 new_states.append(state)
@@ -276,9 +297,9 @@ def _compiled_steps(generator, channels, order):
             drawn = drawn.write(t, centred + own["mean"])
         return (history, left, states), drawn.stack()
 
-    def begin(count):
-        states = [[tf.zeros((count, layer.units))] * 2 for layer in lstm_layers]
-        return tf.zeros((count, memory)), tf.zeros((count, channels)), states
+    def begin(centred, left):
+        states = [[tf.zeros((len(left), layer.units))] * 2 for layer in lstm_layers]
+        return tf.constant(np.pad(centred, ((0, 0), (memory - channels, 0)))), tf.constant(left), states
 
     return begin, steps_of
 
@@ -287,27 +308,33 @@ def _draw(step_block, front, label, known, steps, rng):
     begin, steps_of = step_block
     wanted, known_steps, channels = known.shape
     count = -(-wanted // ROWS) * ROWS
-    own = {key: tf.constant(array, tf.float32) for key, array in front["predictors"][label].items()}
+    predictors = front["predictors"][label]
+    own = {key: tf.constant(array, tf.float32) for key, array in predictors.items()}
     own |= {
-        "offset": tf.constant(front["predictors"][label]["mean"] - front["mean"], tf.float32),
+        "offset": tf.constant(predictors["mean"] - front["mean"], tf.float32),
         "deviation": tf.constant(front["deviation"], tf.float32),
         "floor": tf.constant(_floor(front, label)),
         "code": tf.constant(np.equal(front["labels"], label), tf.float32),
     }
-    known_left = np.zeros((count, known_steps, channels), np.float32)
-    known_left[:wanted] = innovations(known, front["predictors"][label])
-    carried, parts = begin(count), []
-    for first in range(0, known_steps + steps, STEPS_AT_ONCE):
+    # Drawing begins at the second step: the first is known, or comes from its own mixture.
+    begun = draw_first_sample(front["first"][label], count, rng)[:, None]
+    if known_steps:
+        begun = np.tile(predictors["mean"], (count, known_steps, 1))
+        begun[:wanted] = known
+    left = innovations(begun, predictors)
+    carried, parts = begin(np.float32(begun[:, 0] - predictors["mean"]), left[:, 0]), []
+    for first in range(1, known_steps + steps, STEPS_AT_ONCE):
         uniform = rng.random((STEPS_AT_ONCE, count), np.float32)
         normal = rng.standard_normal((STEPS_AT_ONCE, count, channels), np.float32)
-        given = known_left[:, first : first + STEPS_AT_ONCE].swapaxes(0, 1)
+        given = left[:, first : first + STEPS_AT_ONCE].swapaxes(0, 1)
         padded = np.zeros_like(normal)
         padded[: len(given)] = given
         carried, part = steps_of(
             tf.constant(first), carried, own, padded, tf.constant(len(given)), uniform, normal
         )
         parts.append(part.numpy())
-    return np.concatenate(parts).swapaxes(0, 1)[:wanted, known_steps : known_steps + steps]
+    drawn = np.concatenate([np.float32(begun[:, :1]), *(part.swapaxes(0, 1) for part in parts)], axis=1)
+    return drawn[:wanted, known_steps : known_steps + steps]
 
 
 def _draw_innovation(log_weights, means, sigmas, uniform, normal):

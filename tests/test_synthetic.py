@@ -69,7 +69,8 @@ def test_a_model_of_other_channels_or_activities_or_a_damaged_one_is_refused(roo
             load_model(tmp_path / name)
     generator, front = untrained(1)
     front = front | {"labels": [11, 2, 3, 4, 5, 6]}
-    front["predictors"] = dict(zip(front["labels"], front["predictors"].values(), strict=True))
+    for part in ("predictors", "first"):
+        front[part] = dict(zip(front["labels"], front[part].values(), strict=True))
     save_window_generator(generator, front, tmp_path / "one-seed0.keras")
     with pytest.raises(ValueError, match=r"labels \[11, 2, 3, 4, 5, 6\]: it is not what its name says"):
         load_model(tmp_path / "one-seed0.keras")

@@ -7,6 +7,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from sensegen_utils import window_generator
+from sensegen_utils.first_sample import first_sample_nll
 from sensegen_utils.linear_prediction import innovations, log_volume
 from sensegen_utils.window_generator import (
     build_window_generator,
@@ -59,14 +60,14 @@ def one_component(generator, sharpness, kernel):
 
 def test_inputs_are_the_past_and_targets_the_present(front):
     inputs, targets = inputs_and_targets(front, WINDOWS, LABEL)
-    assert inputs.shape == (350, 40, 6) and targets.shape == (350, 40, 4)
-    assert (inputs[:, 0, :4] == 0).all()
-    np.testing.assert_array_equal(inputs[:, 1:, :2], targets[:, :-1, :2])
+    assert inputs.shape == (350, 39, 6) and targets.shape == (350, 39, 4)
+    left = innovations(WINDOWS[200:], front["predictors"][5])
+    np.testing.assert_array_equal(inputs[200:, :, :2], left[:, :-1])
+    np.testing.assert_array_equal(targets[200:, :, :2], left[:, 1:])
     np.testing.assert_allclose(
-        inputs[:, 1:, 2:4] * front["deviation"] + front["mean"], WINDOWS[:, :-1], atol=1e-5
+        inputs[:, :, 2:4] * front["deviation"] + front["mean"], WINDOWS[:, :-1], atol=1e-5
     )
-    np.testing.assert_array_equal(inputs[:200, :, 4:], np.broadcast_to([1, 0], (200, 40, 2)))
-    np.testing.assert_array_equal(targets[200:, :, :2], innovations(WINDOWS[200:], front["predictors"][5]))
+    np.testing.assert_array_equal(inputs[:200, :, 4:], np.broadcast_to([1, 0], (200, 39, 2)))
     deviations = np.diag(front["predictors"][5]["factors"][ORDER])
     np.testing.assert_allclose(targets[200:, 7, 2:] * deviations, np.tile(FLOOR, (150, 1)), rtol=1e-6)
 
@@ -87,8 +88,9 @@ def test_nll_of_windows_is_in_their_own_units(front, generator):
     nll = window_nll(generator, front, WINDOWS, LABEL)
     assert nll.shape == (350, 40)
     inputs, targets = inputs_and_targets(front, WINDOWS[:1], LABEL[:1])
-    expected = innovation_nll(targets, generator(inputs))[0] + log_volume(front["predictors"][2], 40)
-    np.testing.assert_allclose(nll[0], expected, rtol=1e-5)
+    expected = innovation_nll(targets, generator(inputs))[0] + log_volume(front["predictors"][2], 40)[1:]
+    np.testing.assert_allclose(nll[0, 1:], expected, rtol=1e-5)
+    np.testing.assert_allclose(nll[:200, 0], first_sample_nll(front["first"][2], WINDOWS[:200, 0]), rtol=1e-5)
     tenfold = fit_front(10 * WINDOWS, LABEL, ORDER, np.multiply(10, FLOOR))
     np.testing.assert_allclose(
         window_nll(generator, tenfold, 10 * WINDOWS, LABEL), nll + 2 * np.log(10), rtol=1e-3, atol=1e-3
@@ -160,7 +162,7 @@ def test_batches_of_an_epoch_do_not_depend_on_where_training_began(front):
         return WINDOWS[rows], LABEL[rows]
 
     batches = list(islice(training_batches(front, draw, 20, seed=3), 6))
-    assert [inputs.shape for inputs, _ in batches] == [(20, 40, 6)] * 6
+    assert [inputs.shape for inputs, _ in batches] == [(20, 39, 6)] * 6
     resumed = list(islice(training_batches(front, draw, 20, seed=3, first_epoch=2), 2))
     for ours, theirs in zip(batches[4:], resumed, strict=True):
         np.testing.assert_array_equal(ours[0], theirs[0])
@@ -174,7 +176,7 @@ def test_pit_is_uniform_where_the_mixture_is_right_and_not_where_it_is_too_wide(
     drawn, labels = sample_windows(generator, front, {2: 300, 5: 300}, 40, seed=0)
     pit = innovation_pit(generator, front, drawn, labels)
     assert pit.shape == (600, 40, 2)
-    share = np.histogram(pit[:, 5:], bins=10, range=(0, 1))[0] / pit[:, 5:].size
+    share = np.histogram(pit, bins=10, range=(0, 1))[0] / pit.size
     np.testing.assert_allclose(share, 0.1, atol=0.01)
     wide = innovation_pit(one_component(generator, -1.0, kernel=0), front, WINDOWS, LABEL)
     assert np.histogram(wide, bins=10, range=(0, 1))[0][[0, -1]].max() < 0.02 * wide.size
@@ -185,7 +187,7 @@ def test_without_predictors_only_the_mean_is_taken_away(generator):
     inputs, targets = inputs_and_targets(front, WINDOWS, LABEL)
     own = WINDOWS[LABEL == 5] - WINDOWS[LABEL == 5].mean((0, 1))
     inverse = np.linalg.inv(front["predictors"][5]["factors"][0])
-    np.testing.assert_allclose(targets[LABEL == 5][:, :, :2], own @ inverse.T, atol=1e-3)
+    np.testing.assert_allclose(targets[LABEL == 5][:, :, :2], own[:, 1:] @ inverse.T, atol=1e-3)
     np.testing.assert_array_equal(inputs[:, 1:, :2], targets[:, :-1, :2])
     drawn, _ = sample_windows(one_component(generator, 0.0, kernel=0), front, {5: 300}, 40, seed=0)
     np.testing.assert_allclose(np.cov(drawn[:, 7].T), np.cov(WINDOWS[LABEL == 5][:, 7].T), atol=0.06)
@@ -208,5 +210,5 @@ def test_clear_errors(front, generator):
         sample_windows(generator, front, {2: 2}, 5, seed=0, prefix={2: np.zeros((1, 4, 2))})
     broken = keras.models.clone_model(generator)
     broken.set_weights([np.full_like(weight, np.nan) for weight in broken.get_weights()])
-    with pytest.raises(FloatingPointError, match="in window 0 at step 0"):
+    with pytest.raises(FloatingPointError, match="in window 0 at step 1"):
         sample_windows(broken, front, {2: 2}, 5, seed=0)
