@@ -88,14 +88,25 @@ quiet() {
   grep --line-buffered -vE "$chatter|IPKernelApp|[IWE]0000 |absl::Init|<Figure size" || true # none left is fine
 }
 
-# notebook NAME SUFFIX [-p PARAMETER VALUE]...: execute one notebook, its output on the terminal line by line.
+# execute NAME SUFFIX [-p PARAMETER VALUE]...: one notebook by papermill, its output on the terminal line by line.
+execute() {
+  local name=$1 suffix=$2; shift 2
+  papermill notebooks/"$name".ipynb "$results/notebooks/$name$suffix.ipynb" --cwd notebooks -k python3 \
+    -p PROFILE "$profile" "$@" --no-progress-bar --log-output 2>&1 | quiet |
+    while IFS= read -r line; do echo "[$name$suffix] $line"; done
+}
+
+# A kernel can die at birth, when another program takes the ports that Jupyter chose for it: no cell has run.
+died_at_birth() {
+  [[ -f $1 ]] && ! grep -q '"execution_count": [0-9]' "$1" && echo "== the kernel died before its first cell; once more"
+}
+
+# notebook NAME SUFFIX [-p PARAMETER VALUE]...: execute one notebook, and say how it went.
 notebook() {
-  local name=$1 suffix=$2 start=$SECONDS; shift 2
+  local name=$1 suffix=$2 start=$SECONDS
   local output=$results/notebooks/$name$suffix.ipynb
   echo "== $name$suffix ($profile)"
-  if papermill notebooks/"$name".ipynb "$output" --cwd notebooks -k python3 -p PROFILE "$profile" "$@" \
-      --no-progress-bar --log-output 2>&1 | quiet |
-    while IFS= read -r line; do echo "[$name$suffix] $line"; done; then
+  if execute "$@" || { died_at_birth "$output" && execute "$@"; }; then
     echo "== $name$suffix done in $((SECONDS - start)) s"
   else
     echo "== FAILED: $name$suffix; the traceback stands above and in $output" >&2
@@ -147,7 +158,7 @@ run_profile() {
   local stand_in=${SENSEGEN_ROOT:-$PWD}/data/simulated-har.zip
   if [[ $folder == simulated-* && -f $stand_in ]]; then export SENSEGEN_HAR_ARCHIVE=${SENSEGEN_HAR_ARCHIVE:-$stand_in}; fi
   export profile results
-  export -f notebook job quiet
+  export -f notebook execute died_at_birth job quiet
   notebook 01_data_preparation ""
   { echo judge; python -m sensegen_utils.profiles "$profile"; } | two_at_a_time
   printf '%s\n' "evaluation six" "evaluation one" sensor quickstart | two_at_a_time # the judges need all of 07

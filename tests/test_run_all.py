@@ -1,6 +1,8 @@
 import os
 import subprocess
 
+import pytest
+
 from sensegen_utils.paths import ROOT
 
 
@@ -37,3 +39,26 @@ def test_a_failed_cell_stops_the_run_with_traceback_name_and_way_on(tmp_path, si
     assert "./run_all.sh smoke --fresh" in failed.stderr
     assert "05_results_and_figures" not in failed.stdout
     assert (results / "notebooks" / "01_data_preparation.ipynb").exists()
+
+
+@pytest.mark.parametrize(("cells_run", "times"), [("null", 2), ("1", 1)])
+def test_only_a_kernel_that_dies_before_its_first_cell_gets_another_try(
+    tmp_path, simulated_archive, cells_run, times
+):
+    papermill = tmp_path / "bin" / "papermill"
+    papermill.parent.mkdir()
+    papermill.write_text(f"""#!/bin/sh
+echo called
+echo '"execution_count": {cells_run}' > "$2"
+exit 1
+""")
+    papermill.chmod(0o755)
+    failed = run_all(
+        "smoke",
+        SENSEGEN_ROOT=str(tmp_path),
+        SENSEGEN_HAR_ARCHIVE=str(simulated_archive),
+        PATH=f"{papermill.parent}:{os.environ['PATH']}",
+    )
+    assert failed.returncode != 0 and "FAILED: 01_data_preparation" in failed.stderr
+    assert failed.stdout.count("called") == times
+    assert failed.stdout.count("once more") == times - 1
