@@ -84,7 +84,7 @@ PROFILES = {
         "failure_epochs": 2000,
         "failure_seeds": 4,
         "beyond_epochs": 4000,
-        "published_start_epochs": 1500,
+        "published_start_epochs": 250,
         "predictor_epochs": 538,
         "judge_epochs": 200,
         "judge_stride": 8,
