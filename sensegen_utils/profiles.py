@@ -43,6 +43,8 @@ PROFILES = {
         "real_sizes": (60, 120),  # real windows beside which notebook 08 puts generated ones
         "synthetic_shares": (0, 1),  # as many times as many
         "mixing_seeds": 1,
+        "sensor_epochs": 2,  # notebook 09
+        "machines": 15,  # notebook 09, without a sensor of one's own
     },
     # ./run_all.sh in minutes: Algorithm 1 with both epoch counts of a round divided by ten.
     "quick": {
@@ -74,6 +76,8 @@ PROFILES = {
         "real_sizes": (60, 300, 1200),
         "synthetic_shares": (0, 1, 4),
         "mixing_seeds": 2,
+        "sensor_epochs": 10,
+        "machines": 40,
     },
     # The report's epochs, in hours.
     "full": {
@@ -105,6 +109,8 @@ PROFILES = {
         "real_sizes": (60, 120, 300, 600, 1200, 3000, 7352),
         "synthetic_shares": (0, 0.5, 1, 2, 4),
         "mixing_seeds": 5,
+        "sensor_epochs": 30,
+        "machines": 60,
     },
 }
 
