@@ -303,12 +303,14 @@ def _failures(record):
         where = (failure["volunteer"], failure["activity"]) if "window" in failure else (NO_VALUE,) * 2
         rows.append((
             row["seed"], len(nll), f"{nll[-1]:.3f}", _number(failure.get("epoch"), "{}"),
+            {True: "only its gradient", False: "the loss"}.get(failure.get("loss_is_finite"), NO_VALUE),
             _number(failure.get("update"), "{}"), _number(failure.get("window"), "{}"), *where,
             _number(failure.get("nearest_sigmas"), "{:.1f}"), _number(failure.get("nll"), "{:.0f}"),
             _number(failure.get("smallest_sigma"), "{:.1e}"),
         ))  # fmt: skip
-    columns = ["seed", "epochs that ended", "last NLL", "broke in epoch", "update", "window", "volunteer"]
-    columns += ["activity", "sigmas to the nearest component", "its NLL (nats)", "smallest sigma (rad/s)"]
+    columns = ["seed", "epochs that ended", "last NLL", "broke in epoch", "what broke", "update", "window"]
+    columns += ["volunteer", "activity", "sigmas to the nearest component", "its NLL (nats)"]
+    columns += ["smallest sigma (rad/s)"]
     return pd.DataFrame(rows, columns=columns)
 
 
