@@ -82,7 +82,8 @@ FIGURES = (
     (
         "05_body_gyro_x_2000",
         "Gyroscope, 2000 steps",
-        "Quiet stretches of rest between bursts of movement; a good G shows both and changes between them.",
+        "Quiet stretches of rest between bursts of movement; a good G shows both and changes between them. "
+        "The three layers of this experiment do not learn to: see the two starts above.",
     ),
     (
         "05_pairs_800",
