@@ -10,7 +10,7 @@ usage() {
 ./run_all.sh lab                           open JupyterLab in the environment
 ./run_all.sh --help                        this text
 
-quick takes minutes, full many hours, smoke about three minutes (its numbers mean nothing).
+quick takes 10 to 20 minutes, full many hours, smoke about five minutes (its numbers mean nothing).
 A run that was stopped goes on from its checkpoints; --fresh forgets them and computes all anew.
 The data are taken from $SENSEGEN_HAR_ARCHIVE (a zip or a folder), else from data/, else downloaded.
 HELP
