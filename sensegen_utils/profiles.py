@@ -57,7 +57,7 @@ PROFILES = {
         "beyond_epochs": 0,
         "published_start_epochs": 0,
         "predictor_epochs": 5,
-        "judge_epochs": 32,
+        "judge_epochs": 60,
         "judge_stride": 8,
         "rounds": 2,
         "discriminator_epochs_per_round": 20,
