@@ -237,8 +237,9 @@ def _whole(records):
         parts = [part for part in record["parts"] if part["part"] not in command.split()]
         longest = sorted(parts, key=lambda part: -part["seconds"])[:5]
         where = ", ".join(f"{part['part']} {part['seconds']} s" for part in longest)
-        bar = next(bar for name, bar in WHOLE_BARS.items() if name in command.split())
-        rows.append((command, f"{minutes:.1f}", f"at most {bar}", _met(minutes <= bar), where))
+        bar = next((bar for name, bar in WHOLE_BARS.items() if name in command.split()), None)
+        judged = (NO_VALUE,) * 2 if bar is None else (f"at most {bar}", _met(minutes <= bar))
+        rows.append((command, f"{minutes:.1f}", *judged, where))
     return pd.DataFrame(rows, columns=["command", "minutes", "bar", "met", "its five longest parts"])
 
 

@@ -170,6 +170,12 @@ def test_reading_and_whole_commands_are_judged_on_both_sides(benchmarks):
     ]
 
 
+def test_a_whole_command_without_a_bar_is_shown_all_the_same():
+    record = {"command": "./run_all.sh smoke", "seconds": 300.0, "parts": []} | provenance("whole-smoke")
+    _, table, _ = make_speed_tables({"whole-smoke": record})["whole"]
+    assert table.iloc[0, :4].tolist() == ["./run_all.sh smoke", "5.0", "–", "–"]
+
+
 def test_scaling_shows_powers_and_costs(benchmarks):
     made = tables(benchmarks)
     assert made["scaling"]["power of time"].tolist() == ["1.50", "1.50"]
