@@ -137,12 +137,9 @@ def window_nll(generator, front, windows, label):
 
     It is that of the samples in their own units. Raises ValueError for a label that the front lacks.
     """
-    nll = np.empty(windows.shape[:2], np.float32)
-    nll[:, 1:] = _measure(innovation_nll, generator, front, windows, label)
+    nll = _measure(first_sample_nll, innovation_nll, generator, front, windows, label)
     for name in np.unique(label).tolist():
-        rows = label == name
-        nll[rows, 0] = first_sample_nll(front["first"][name], windows[rows, 0])
-        nll[rows, 1:] += log_volume(front["predictors"][name], windows.shape[1])[1:]
+        nll[label == name, 1:] += log_volume(front["predictors"][name], windows.shape[1])[1:]
     return nll
 
 
@@ -155,12 +152,7 @@ def innovation_pit(generator, front, windows, label):
 
     Reference: T. Gneiting et al., Probabilistic forecasts, calibration and sharpness, JRSS B 2007.
     """
-    pit = np.empty(windows.shape, np.float32)
-    pit[:, 1:] = _measure(_pit, generator, front, windows, label)
-    for name in np.unique(label).tolist():
-        rows = label == name
-        pit[rows, 0] = first_sample_pit(front["first"][name], windows[rows, 0])
-    return pit
+    return _measure(first_sample_pit, _pit, generator, front, windows, label)
 
 
 def sample_windows(generator, front, counts, steps, seed, prefix=None):
@@ -235,12 +227,19 @@ def load_window_generator(path):
     return load_generator(path), front
 
 
-def _measure(measure, generator, front, windows, label):
-    """What ``measure`` makes of targets and parameters, for 512 windows at a time: an array for all."""
+def _measure(first, later, generator, front, windows, label):
+    """What ``first`` makes of the first samples and their mixture, ``later`` of targets and parameters.
+
+    float32 (n, steps, ...); G runs on 512 windows at a time.
+    """
     inputs, targets = inputs_and_targets(front, windows, label)
     parts = [slice(start, start + 512) for start in range(0, len(windows), 512)]
-    found = [measure(targets[part], generator(inputs[part], training=False)) for part in parts]
-    return np.concatenate([part.numpy() for part in found])
+    found = [later(targets[part], generator(inputs[part], training=False)).numpy() for part in parts]
+    measured = np.pad(np.concatenate(found), ((0, 0), (1, 0), *((0, 0),) * (found[0].ndim - 2)))
+    for name in np.unique(label).tolist():
+        rows = label == name
+        measured[rows, 0] = first(front["first"][name], windows[rows, 0])
+    return measured
 
 
 def _pit(targets, params):
