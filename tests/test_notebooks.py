@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -147,20 +148,24 @@ def alternate(root, archive, until=None):
     assert process.wait() == -9, "the run ended before it could be killed"
 
 
-def test_algorithm_1_killed_in_both_halves_ends_with_the_same_record(tmp_path, simulated_archive):
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    killed.mkdir()
-    whole.mkdir()
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory, simulated_archive):
+    root = tmp_path_factory.mktemp("whole")
+    return root, alternate(root, simulated_archive)
+
+
+@pytest.mark.xdist_group("algorithm 1")  # on one core: the whole run takes long
+def test_algorithm_1_killed_in_both_halves_ends_with_the_same_record(tmp_path, simulated_archive, whole_run):
     run = "04_total_acc_x-1x8-seed0"
-    alternate(killed, simulated_archive, until=f"{run}-D.csv")
-    alternate(killed, simulated_archive, until=f"{run}-G.csv")
-    assert alternate(killed, simulated_archive) == alternate(whole, simulated_archive)
+    alternate(tmp_path, simulated_archive, until=f"{run}-D.csv")
+    alternate(tmp_path, simulated_archive, until=f"{run}-G.csv")
+    assert alternate(tmp_path, simulated_archive) == whole_run[1]
 
 
-def test_a_lost_checkpoint_is_not_taken_for_a_finished_run(run_in_scratch, tmp_path):
-    small = {"LSTM_UNITS": 8, "LSTM_LAYERS": 1}
-    run_in_scratch("04", **small)
+@pytest.mark.xdist_group("algorithm 1")
+def test_a_lost_checkpoint_is_not_taken_for_a_finished_run(run_in_scratch, tmp_path, whole_run):
+    shutil.copytree(whole_run[0] / "results", tmp_path / "results")
     (generator,) = (tmp_path / "results" / "simulated-smoke" / "checkpoints").glob("04_*-G.keras")
     generator.unlink()
     with pytest.raises(PapermillExecutionError, match="knows rounds that the checkpoints beside it lack"):
-        run_in_scratch("04", **small)
+        run_in_scratch("04", LSTM_UNITS=8, LSTM_LAYERS=1)

@@ -30,7 +30,8 @@ def test_an_unknown_argument_is_refused():
 def test_a_failed_cell_stops_the_run_with_traceback_name_and_way_on(tmp_path, simulated_archive):
     results = tmp_path / "results" / "simulated-smoke"
     (results / "checkpoints").mkdir(parents=True)
-    (results / "checkpoints" / "02_body_gyro_x-1x256-seed0.keras").write_text("no checkpoint")
+    for run in ("02_body_gyro_x-1x256-seed0", "04_total_acc_x-3x256-seed0-D"):  # both of those that run first
+        (results / "checkpoints" / f"{run}.keras").write_text("no checkpoint")
     failed = run_all("smoke", SENSEGEN_ROOT=str(tmp_path), SENSEGEN_HAR_ARCHIVE=str(simulated_archive))
     assert failed.returncode != 0
     assert "SIMULATED DATA" in failed.stderr
