@@ -46,7 +46,7 @@ PROFILES = {
         "sensor_epochs": 2,  # notebook 09
         "machines": 15,  # notebook 09, without a sensor of one's own
     },
-    # ./run_all.sh in minutes: Algorithm 1 with both epoch counts of a round divided by ten.
+    # ./run_all.sh in minutes: Algorithm 1 with both epoch counts of a round divided by twenty.
     "quick": {
         "series_steps": 7352,
         "generator_epochs": 51,
@@ -60,8 +60,8 @@ PROFILES = {
         "judge_epochs": 60,
         "judge_stride": 8,
         "rounds": 2,
-        "discriminator_epochs_per_round": 20,
-        "generator_epochs_per_round": 10,
+        "discriminator_epochs_per_round": 10,
+        "generator_epochs_per_round": 5,
         "subjects": SUBJECTS,
         "window_epochs": 6,
         "window_seeds": 1,
@@ -69,7 +69,7 @@ PROFILES = {
         "ablation_variants": 4,
         "ablation_seeds": 1,
         "judge_networks_epochs": 8,
-        "timegan_iterations": 250,
+        "timegan_iterations": 100,
         "judged_windows": {"train": 600, "test": 400},
         "contenders": ("G", "VAR", "block bootstrap", "shuffled time", "copy of training"),
         "dtw_windows": 30,

@@ -1,5 +1,6 @@
 """Train with Keras's own fit, resumable at every epoch: checkpoints, the loss log, and the callbacks."""
 
+import hashlib
 import json
 import time
 import zipfile
@@ -22,6 +23,12 @@ def set_seed(seed):
     """Seed Python, NumPy and TensorFlow and make operations deterministic: same machine, same numbers."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+
+
+def fingerprint(*models):
+    """Hash of all weights, 12 hex digits: what was computed with one model is of no use for another."""
+    weights = b"".join(weight.tobytes() for model in models for weight in model.get_weights())
+    return hashlib.sha256(weights).hexdigest()[:12]
 
 
 def reset_state(model):

@@ -106,7 +106,7 @@ def test_profiles_differ_in_numbers_only():
     scale = {
         full[key] / quick[key] for key in ("discriminator_epochs_per_round", "generator_epochs_per_round")
     }
-    assert scale == {10}  # stated in profiles.py and notebook 4
+    assert scale == {20}  # stated in profiles.py and notebook 4
 
 
 def test_an_unknown_profile_is_refused_with_the_known_ones():

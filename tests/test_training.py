@@ -18,6 +18,7 @@ from sensegen_utils.series import training_chunks
 from sensegen_utils.training import (
     drop_optimizer,
     evaluate_nll,
+    fingerprint,
     load_generator,
     log_path,
     read_log,
@@ -116,6 +117,13 @@ def test_a_row_that_the_checkpoint_does_not_know_is_cut_off(tmp_path):
         log.write("2,1.0,0.1,NA,NA\n3,half a li")  # a kill between log and checkpoint, or in the middle
     train(tmp_path / "g.keras", 3)
     assert read_log(tmp_path / "g.keras").epoch.tolist() == [0, 1, 2]
+
+
+def test_a_fingerprint_is_that_of_the_weights():
+    model, same = compiled_generator(), compiled_generator()
+    assert fingerprint(model) == fingerprint(same) != fingerprint(model, same)
+    same.layers[-1].bias.assign(np.ones(72))
+    assert fingerprint(model) != fingerprint(same)
 
 
 def test_a_missing_log_is_an_error_not_a_gap(tmp_path):
