@@ -158,7 +158,10 @@ run_profile() {
   # Finds the data; if they are simulated, it says so loudly and names another folder.
   folder=$(python -m sensegen_utils.records "$profile")
   results=${SENSEGEN_ROOT:+$SENSEGEN_ROOT/}results/$folder # relative, since papermill notes it in the notebooks
-  if [[ -n $fresh ]]; then rm -rf "$results"/{checkpoints,models,records,samples}; fi
+  if [[ -n $fresh ]]; then
+    rm -rf "$results"/{checkpoints,models,records,samples}
+    rm -f "${results%/*}/$profile"/checkpoints/09_* # a sensor of one's own is not simulated where UCI HAR is
+  fi
   mkdir -p "$results/notebooks"
   # Without archive and network, one look for them is enough.
   local stand_in=${SENSEGEN_ROOT:-$PWD}/data/simulated-har.zip
