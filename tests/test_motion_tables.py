@@ -22,7 +22,9 @@ def model_record(nll):
 
 
 def row(contender, seed, score):
-    return {"contender": contender, "seed": seed, "judge cnn": score, "TSTR F1": {"1": 0.5, "4": score}}
+    return {"contender": contender, "seed": seed, "judge cnn": score, "TSTR F1": {"1": 0.5, "4": score},
+            "judge report": score, "judge features": score, "TSTR accuracy": 0.8 - score / 10,
+            "nearest-neighbour ratio": 1 - score, "the same, DTW": 1 - score}  # fmt: skip
 
 
 @pytest.fixture
@@ -36,8 +38,15 @@ def folder(tmp_path):
     evaluation = {
         "signals": ["total_acc_x"],
         "windows": {"train": 10, "test": 5},
-        "contenders": ["real people", "G"],
-        "rows": [row("real people", 0, 0.02), row("G", 0, 0.1), row("G", 1, 0.2), row("G", 2, 0.3)],
+        "contenders": ["real people", "G", "VAR", "copy of training"],
+        "rows": [
+            row("real people", 0, 0.02),
+            row("G", 0, 0.1),
+            row("G", 1, 0.2),
+            row("G", 2, 0.3),
+            row("VAR", 0, 0.4),
+            row("copy of training", 0, 0.0),
+        ],
         "mixing": [
             {"real windows": 60, "synthetic for each real": share, "seed": 0, "accuracy": 0.7 + 0.1 * share}
             for share in (0, 1)
@@ -58,9 +67,20 @@ def test_means_stand_with_their_interval_over_seeds(folder):
 
 def test_floor_first_and_one_seed_without_interval(folder):
     caption, judges = make_motion_tables(load_motion(folder))["judges_one"]
-    assert list(judges.columns) == ["metric", "real people", "G"]
-    assert judges["real people"].tolist() == ["0.020"] and judges.loc[0, "G"].startswith("0.200 (")
+    assert list(judges.columns) == ["metric", "real people", "G", "VAR", "copy of training"]
+    assert judges.loc[0, "real people"] == "0.020" and judges.loc[0, "G"].startswith("0.200 (")
     assert caption.startswith("1 channel(s): 10 windows")
+
+
+def test_bars_are_those_of_the_means_and_baselines_do_not_count_what_is_broken(folder):
+    table = make_motion_tables(load_motion(folder))["landing"][1].set_index("what")
+    assert table.loc["score, judge cnn", ["found", "met"]].tolist() == ["0.200", "no"]
+    ahead = table.loc["ahead of every baseline, judge cnn"]
+    assert ahead["found"] == "0.200; VAR 0.400" and ahead["met"] == "yes"
+    assert table.loc["TSTR accuracy lost against real data", "found"] == "2.3%"  # 1 - 0.78 / 0.798
+    assert table.loc["nearest-neighbour ratio, lower is copying", "met"] == "no"  # 0.8 below 0.98
+    assert table.loc["membership inference, AUC", "met"] == "yes"
+    assert table.loc["the same, 60 real windows", ["found", "met"]].tolist() == ["least +0.100", "yes"]
 
 
 def test_activities_have_names(folder):
