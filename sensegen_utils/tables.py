@@ -283,16 +283,17 @@ def _two_starts(results):
 
 
 def _predictors(record):
-    rows = []
-    for ours, theirs in zip(record["predictors"], published.PREDICTORS, strict=True):
-        for epoch, reported in theirs["log"].items():
+    rows, logs = [], {predictor["source"]: predictor["log"] for predictor in published.PREDICTORS}
+    for ours in record["predictors"]:
+        for epoch, reported in logs[ours["source"]].items():
             if comparable(record) and epoch < len(ours["training_mse"]):
                 mse = ours["training_mse"][epoch]
                 rows.append((
-                    ours["signal"], ours["lstm_units"], epoch, f"{reported:.4f}", f"{mse:.4f}",
+                    ours["signal"], f"{ours['lstm_layers']} x {ours['lstm_units']}", epoch,
+                    f"{reported:.4f}", f"{mse:.4f}",
                     f"{mse - reported:+.4f}", f"{mse / reported:.2f}",
                 ))  # fmt: skip
-    columns = ["data", "units", "epoch", "published MSE", "reproduced", "difference", "ratio"]
+    columns = ["data", "layers x units", "epoch", "published MSE", "reproduced", "difference", "ratio"]
     return pd.DataFrame(rows, columns=columns)
 
 
