@@ -402,6 +402,16 @@ class TestDiversityAndPrivacy:
         euclidean = np.linalg.norm((query - references).reshape(4, -1), axis=1)
         np.testing.assert_allclose(metrics.dtw(query, references, 0), euclidean)
 
+    @pytest.mark.parametrize("spread", [0.1, 10])
+    def test_nearest_by_dtw_is_the_least_of_all(self, spread):
+        rng = np.random.default_rng(0)
+        levels = spread * rng.normal(size=(600, 1, 2))  # far apart most are ruled out, close together none
+        references = levels + rng.normal(size=(600, 12, 2)).cumsum(axis=1)
+        for query in references[:5] + 0.1:
+            for band in (0, 3):
+                least = metrics.dtw(query, references, band).min()
+                assert metrics.nearest_dtw(query, references, band) == least
+
     def test_membership_inference_is_an_auc_with_volunteers_as_units(self):
         rng = np.random.default_rng(0)
         subjects = np.repeat(np.arange(8), 50)
