@@ -149,7 +149,7 @@ def _ablation(rows):
 
 def _landing(records):
     rows = [
-        (len(record["signals"]), what, bar, found, {True: "yes", False: "no"}[bool(met)])
+        (len(record["signals"]), what, bar, found, met if met == "blind" else "yes" if met else "no")
         for record in records
         for what, bar, found, met in _bars(record)
     ]
@@ -157,21 +157,32 @@ def _landing(records):
 
 
 def _bars(record):
-    """What a record is held to: (what, bar, found, whether it is met), of all that it holds."""
+    """What a record is held to: (what, bar, found, whether it is met), of all that it holds.
+
+    A judge that lets every broken generator pass, too, says nothing of G: "blind".
+    """
     rows = pd.DataFrame(record["rows"])
     means = rows.drop(columns=["seed", "TSTR F1"]).groupby("contender").mean()
     ours, floor = means.loc["G"], means.loc["real people"]
     limits = [("judge cnn", 0.15), ("judge report", 0.05)] if len(record["signals"]) == 1 else []
     limits += [("TimeGAN discriminative", 0.17)] if "TimeGAN discriminative" in means else []
     for metric, limit in limits:
-        yield f"score, {metric}", f"at most {limit}", f"{ours[metric]:.3f}", ours[metric] <= limit
+        caught = means.loc[means.index.isin(BROKEN), metric].max()
+        found = f"{ours[metric]:.3f}; broken generators up to {caught:.3f}"
+        met = ours[metric] <= limit if caught > limit else "blind"
+        yield f"score, {metric}", f"at most {limit}", found, met
     lost = 1 - ours["TSTR accuracy"] / floor["TSTR accuracy"]
     yield "TSTR accuracy lost against real data", "at most 8 %", f"{lost:.1%}", lost <= 0.08
     for metric, sign in (("judge cnn", -1), ("judge features", -1), ("TSTR accuracy", 1)):
         others = (sign * means.loc[_baselines(record), metric]).sort_values()
         if len(others):  # none in smoke
             found = f"{ours[metric]:.3f}; {others.index[-1]} {abs(others.iloc[-1]):.3f}"
-            yield f"ahead of every baseline, {metric}", "yes", found, sign * ours[metric] > others.iloc[-1]
+            yield (
+                f"ahead of every baseline, {metric}",
+                "yes",
+                found,
+                bool(sign * ours[metric] > others.iloc[-1]),
+            )
     for metric in ("nearest-neighbour ratio", "the same, DTW"):
         name = metric.replace("the same", "nearest-neighbour ratio")
         least = rows.loc[rows["contender"] == "real people", metric].min()
@@ -185,7 +196,12 @@ def _bars(record):
     )
     gains = mixing.drop(columns=0).sub(mixing[0], axis=0)
     found = f"least {gains.min().min():+.3f}"
-    yield "accuracy gained by synthetic beside real data", "never below 0", found, gains.min().min() >= 0
+    yield (
+        "accuracy gained by synthetic beside real data",
+        "never below 0",
+        found,
+        bool(gains.min().min() >= 0),
+    )
     smallest = gains.iloc[0].min()
     what = f"the same, {gains.index[0]} real windows"
     yield what, "above 0", f"least {smallest:+.3f}", smallest > 0

@@ -38,7 +38,7 @@ def folder(tmp_path):
     evaluation = {
         "signals": ["total_acc_x"],
         "windows": {"train": 10, "test": 5},
-        "contenders": ["real people", "G", "VAR", "copy of training"],
+        "contenders": ["real people", "G", "VAR", "copy of training", "white noise"],
         "rows": [
             row("real people", 0, 0.02),
             row("G", 0, 0.1),
@@ -46,6 +46,7 @@ def folder(tmp_path):
             row("G", 2, 0.3),
             row("VAR", 0, 0.4),
             row("copy of training", 0, 0.0),
+            row("white noise", 0, 0.5) | {"judge report": 0.01},
         ],
         "mixing": [
             {"real windows": 60, "synthetic for each real": share, "seed": 0, "accuracy": 0.7 + 0.1 * share}
@@ -67,14 +68,16 @@ def test_means_stand_with_their_interval_over_seeds(folder):
 
 def test_floor_first_and_one_seed_without_interval(folder):
     caption, judges = make_motion_tables(load_motion(folder))["judges_one"]
-    assert list(judges.columns) == ["metric", "real people", "G", "VAR", "copy of training"]
+    assert list(judges.columns) == ["metric", "real people", "G", "VAR", "copy of training", "white noise"]
     assert judges.loc[0, "real people"] == "0.020" and judges.loc[0, "G"].startswith("0.200 (")
     assert caption.startswith("1 channel(s): 10 windows")
 
 
 def test_bars_are_those_of_the_means_and_baselines_do_not_count_what_is_broken(folder):
     table = make_motion_tables(load_motion(folder))["landing"][1].set_index("what")
-    assert table.loc["score, judge cnn", ["found", "met"]].tolist() == ["0.200", "no"]
+    strong = table.loc["score, judge cnn"]
+    assert strong["found"] == "0.200; broken generators up to 0.500" and strong["met"] == "no"
+    assert table.loc["score, judge report", "met"] == "blind"
     ahead = table.loc["ahead of every baseline, judge cnn"]
     assert ahead["found"] == "0.200; VAR 0.400" and ahead["met"] == "yes"
     assert table.loc["TSTR accuracy lost against real data", "found"] == "2.3%"  # 1 - 0.78 / 0.798
