@@ -177,12 +177,8 @@ def _bars(record):
         others = (sign * means.loc[_baselines(record), metric]).sort_values()
         if len(others):  # none in smoke
             found = f"{ours[metric]:.3f}; {others.index[-1]} {abs(others.iloc[-1]):.3f}"
-            yield (
-                f"ahead of every baseline, {metric}",
-                "yes",
-                found,
-                bool(sign * ours[metric] > others.iloc[-1]),
-            )
+            ahead = sign * ours[metric] > others.iloc[-1]
+            yield f"ahead of every baseline, {metric}", "yes", found, ahead
     for metric in ("nearest-neighbour ratio", "the same, DTW"):
         name = metric.replace("the same", "nearest-neighbour ratio")
         least = rows.loc[rows["contender"] == "real people", metric].min()
@@ -195,14 +191,9 @@ def _bars(record):
         "accuracy", "real windows", "synthetic for each real", aggfunc="mean"
     )
     gains = mixing.drop(columns=0).sub(mixing[0], axis=0)
-    found = f"least {gains.min().min():+.3f}"
-    yield (
-        "accuracy gained by synthetic beside real data",
-        "never below 0",
-        found,
-        bool(gains.min().min() >= 0),
-    )
-    smallest = gains.iloc[0].min()
+    least, smallest = gains.min().min(), gains.iloc[0].min()
+    what = "accuracy gained by synthetic beside real data"
+    yield what, "never below 0", f"least {least:+.3f}", least >= 0
     what = f"the same, {gains.index[0]} real windows"
     yield what, "above 0", f"least {smallest:+.3f}", smallest > 0
 
