@@ -6,7 +6,7 @@ import pandas as pd
 
 from sensegen_utils.har import ACTIVITIES
 from sensegen_utils.metrics import interval
-from sensegen_utils.profiles import WINDOW_MODELS
+from sensegen_utils.profiles import BROKEN, WINDOW_MODELS
 from sensegen_utils.records import load_record
 
 FIGURES = (  # of each model, {} in the name; title, meaning
@@ -40,7 +40,6 @@ FIGURES = (  # of each model, {} in the name; title, meaning
     ),
     ("07_drift-{}-seed0", "Free running", "Level lines: G does not lose its way."),
 )
-BROKEN = ("white noise", "shuffled time", "class mean", "copy of training")
 ABLATION_FIGURE = (
     "07b_ablation",
     "What each change is worth",
@@ -161,9 +160,9 @@ def _bars(record):
 
     A judge that lets every broken generator pass, too, says nothing of G: "blind".
     """
-    rows = pd.DataFrame(record["rows"])
-    means = rows.drop(columns=["seed", "TSTR F1"]).groupby("contender").mean()
+    means = _by_contender(record).mean()
     ours, floor = means.loc["G"], means.loc["real people"]
+    baselines = means.drop(index=["real people", "G", *BROKEN], errors="ignore")
     limits = [("judge cnn", 0.15), ("judge report", 0.05)] if len(record["signals"]) == 1 else []
     limits += [("TimeGAN discriminative", 0.17)] if "TimeGAN discriminative" in means else []
     for metric, limit in limits:
@@ -174,22 +173,20 @@ def _bars(record):
     lost = 1 - ours["TSTR accuracy"] / floor["TSTR accuracy"]
     yield "TSTR accuracy lost against real data", "at most 8 %", f"{lost:.1%}", lost <= 0.08
     for metric, sign in (("judge cnn", -1), ("judge features", -1), ("TSTR accuracy", 1)):
-        others = (sign * means.loc[_baselines(record), metric]).sort_values()
+        others = (sign * baselines[metric]).sort_values()
         if len(others):  # none in smoke
             found = f"{ours[metric]:.3f}; {others.index[-1]} {abs(others.iloc[-1]):.3f}"
             ahead = sign * ours[metric] > others.iloc[-1]
             yield f"ahead of every baseline, {metric}", "yes", found, ahead
     for metric in ("nearest-neighbour ratio", "the same, DTW"):
         name = metric.replace("the same", "nearest-neighbour ratio")
-        least = rows.loc[rows["contender"] == "real people", metric].min()
+        least = _by_contender(record)[metric].min()["real people"]
         bar = f"at least {least:.3f}, the least of real people"
         yield f"{name}, lower is copying", bar, f"{ours[metric]:.3f}", ours[metric] >= least
     worst = max(record["membership"], key=lambda found: found["low"])
     found = f"{worst['low']:.3f} to {worst['high']:.3f}, the highest of {len(record['membership'])} seed(s)"
     yield "membership inference, AUC", "95 % interval holds 0.5", found, worst["low"] <= 0.5
-    mixing = pd.DataFrame(record["mixing"]).pivot_table(
-        "accuracy", "real windows", "synthetic for each real", aggfunc="mean"
-    )
+    mixing = _by_mix(record["mixing"], "mean")
     gains = mixing.drop(columns=0).sub(mixing[0], axis=0)
     least, smallest = gains.min().min(), gains.iloc[0].min()
     what = "accuracy gained by synthetic beside real data"
@@ -198,13 +195,13 @@ def _bars(record):
     yield what, "above 0", f"least {smallest:+.3f}", smallest > 0
 
 
-def _baselines(record):
-    return [name for name in record["contenders"] if name not in ("real people", "G", *BROKEN)]
+def _by_contender(record):
+    rows = pd.DataFrame(record["rows"]).drop(columns=["seed", "TSTR F1"])
+    return rows.groupby("contender", sort=False)
 
 
 def _judges(record):
-    rows = pd.DataFrame(record["rows"]).drop(columns=["seed", "TSTR F1"])
-    table = rows.groupby("contender", sort=False).agg(_over_seeds).T
+    table = _by_contender(record).agg(_over_seeds).T
     return table[["real people", *record["contenders"][1:]]].rename_axis("metric").reset_index()
 
 
@@ -221,11 +218,14 @@ def _by_activity(rows):
     return table.reset_index().rename_axis(columns=None)
 
 
-def _mixing(rows):
-    table = pd.DataFrame(rows).pivot_table(
-        "accuracy", "real windows", "synthetic for each real", aggfunc=_over_seeds
+def _by_mix(rows, over_seeds):
+    return pd.DataFrame(rows).pivot_table(
+        "accuracy", "real windows", "synthetic for each real", aggfunc=over_seeds
     )
-    return table.reset_index().rename_axis(columns=None)
+
+
+def _mixing(rows):
+    return _by_mix(rows, _over_seeds).reset_index().rename_axis(columns=None)
 
 
 def _membership(records):
