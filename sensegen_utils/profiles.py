@@ -29,7 +29,7 @@ PROFILES = {
         "rounds": 2,  # notebook 04, at most: Algorithm 1's T
         "discriminator_epochs_per_round": 2,  # report: 200
         "generator_epochs_per_round": 1,  # report: 100
-        "subjects": {"train": (1, 3, 5), "validation": (7,), "test": (2, 4)},  # notebooks 07 to 08
+        "subjects": {"train": (1, 3, 5), "validation": (7, 8), "test": (2, 4)},  # notebooks 07 to 08
         "window_epochs": 2,  # notebook 07
         "window_seeds": 1,  # runs of notebook 07 for each model: SEED, SEED + 1, ...
         "ablation_epochs": 2,  # notebook 07b, each variant

@@ -52,7 +52,11 @@ def folder(tmp_path):
             {"real windows": 60, "synthetic for each real": share, "seed": 0, "accuracy": 0.7 + 0.1 * share}
             for share in (0, 1)
         ],
-        "membership": [{"auc": 0.5, "low": 0.4, "high": 0.6}],
+        "membership": [
+            {"seed": seed, "volunteers": name, "auc": auc, "low": auc - 0.1, "high": auc + 0.1}
+            for name, auc in (("train", 0.5), ("validation", 0.55))
+            for seed in (0, 1)
+        ],
     }
     write(folder, "08_evaluation-one", evaluation)
     return folder
@@ -82,7 +86,9 @@ def test_bars_are_those_of_the_means_and_baselines_do_not_count_what_is_broken(f
     assert ahead["found"] == "0.200; VAR 0.400" and ahead["met"] == "yes"
     assert table.loc["TSTR accuracy lost against real data", "found"] == "2.3%"  # 1 - 0.78 / 0.798
     assert table.loc["nearest-neighbour ratio, lower is copying", "met"] == "no"  # 0.8 below 0.98
-    assert table.loc["membership inference, AUC", "met"] == "yes"
+    privacy = table.loc["membership inference, AUC"]
+    assert privacy["found"].startswith("0.400 to 0.600, ") and privacy["found"].endswith(" 0.450 to 0.650")
+    assert privacy["met"] == "yes"
     assert table.loc["the same, 60 real windows", ["found", "met"]].tolist() == ["least +0.100", "yes"]
 
 
