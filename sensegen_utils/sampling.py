@@ -177,9 +177,8 @@ def _compiled_loop(generator, sigma_floor):
             for layer in dense_layers:
                 hidden = layer(hidden)
             log_weights, means, log_sigmas = split_mixture(hidden, sigma_floor)
-            value = _draw_from_mixture(
-                log_weights / mixture_temperature, means, tf.exp(log_sigmas), uniform[t], normal[t]
-            )
+            weights = tf.nn.softmax(log_weights / mixture_temperature)
+            value = draw_from_mixture(weights, means, tf.exp(log_sigmas), uniform[t], normal[t])
             # The prefix goes in last, for the step to come: at the head of the step it cost XLA 40 % of the
             # speed, because the first layer's input was then no plain loop variable.
             value = tf.where(t < given_steps, given[t], value)[:, None]
@@ -189,10 +188,16 @@ def _compiled_loop(generator, sigma_floor):
     return loop, [layer.units for layer in lstm_layers]
 
 
-def _draw_from_mixture(logits, means, sigmas, uniform, normal):
-    # Inverse CDF over the components: one uniform number a sample instead of one a component.
-    cumulative = tf.cumsum(tf.nn.softmax(logits), axis=-1)
-    threshold = uniform[:, None] * cumulative[:, -1:]
-    chosen = tf.reduce_sum(tf.cast(cumulative < threshold, tf.int32), axis=-1)
+def draw_from_mixture(weights, means, sigmas, uniform, normal):
+    """Draw one value from each of ``n`` Gaussian mixtures, as a graph.
+
+    ``weights`` (n, components) need not sum to 1; ``means`` and ``sigmas`` are (n, components) or, for values
+    of several channels, (n, components, channels). ``uniform`` (n,) chooses the component, by the inverse of
+    the cumulative weights: one random number a value instead of one a component. ``normal`` is (n,) or
+    (n, channels), as is the result.
+    """
+    cumulative = tf.cumsum(weights, axis=-1)
+    below = cumulative < uniform[:, None] * cumulative[:, -1:]
+    chosen = tf.reduce_sum(tf.cast(below, tf.int32), axis=-1)
     mean, sigma = (tf.gather(values, chosen, axis=1, batch_dims=1) for values in (means, sigmas))
     return mean + sigma * normal

@@ -41,7 +41,7 @@ from sensegen_utils.linear_prediction import (
     of_label,
 )
 from sensegen_utils.records import atomic_path
-from sensegen_utils.sampling import SERIES_AT_ONCE, STEPS_AT_ONCE
+from sensegen_utils.sampling import SERIES_AT_ONCE, STEPS_AT_ONCE, draw_from_mixture
 from sensegen_utils.training import load_generator
 
 FRONT_MEMBER = "front.npz"
@@ -288,7 +288,7 @@ def _compiled_steps(generator, channels, order):
             for layer in dense_layers:
                 hidden = layer(hidden)
             log_weights, means, sigmas = _split(hidden, channels, own["floor"][None])
-            left = _draw_innovation(log_weights, means, sigmas, uniform[t], normal[t])
+            left = draw_from_mixture(tf.exp(log_weights), means, sigmas, uniform[t], normal[t])
             left = tf.where(t < given_steps, given[t], left)
             lags = tf.minimum(first + t, order)
             centred = history @ own["weights"][lags] + left @ tf.transpose(own["factors"][lags])
@@ -334,12 +334,3 @@ def _draw(step_block, front, label, known, steps, rng):
         parts.append(part.numpy())
     drawn = np.concatenate([np.float32(begun[:, :1]), *(part.swapaxes(0, 1) for part in parts)], axis=1)
     return drawn[:wanted, known_steps : known_steps + steps]
-
-
-def _draw_innovation(log_weights, means, sigmas, uniform, normal):
-    # Inverse CDF over the components: one uniform number a window instead of one a component.
-    cumulative = tf.cumsum(tf.exp(log_weights), axis=-1)
-    below = cumulative < uniform[:, None] * cumulative[:, -1:]
-    chosen = tf.reduce_sum(tf.cast(below, tf.int32), axis=-1)
-    mean, sigma = (tf.gather(values, chosen, axis=1, batch_dims=1) for values in (means, sigmas))
-    return mean + sigma * normal
