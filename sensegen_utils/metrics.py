@@ -578,8 +578,8 @@ def nearest_dtw(query, references, band):
     Reference: E. Keogh and C. A. Ratanamahatana, Exact indexing of dynamic time warping, 2005, LB_Keogh.
     """
     upper, lower = (bound(query, 2 * band + 1, axis=0) for bound in (maximum_filter1d, minimum_filter1d))
-    outside = np.maximum(references - upper, 0) + np.maximum(lower - references, 0)
-    bounds = np.sqrt((outside**2).sum(axis=(1, 2)))
+    outside = references - np.clip(references, lower, upper)
+    bounds = np.linalg.norm(outside.reshape(len(outside), -1), axis=1)
     order, best = np.argsort(bounds), np.inf
     for start in range(0, len(order), 256):
         rows = order[start : start + 256]
@@ -596,14 +596,14 @@ def dtw(query, references, band):
     The root of the least sum of squared differences along a path that strays at most ``band`` steps from the
     diagonal. Vectorised over the references.
     """
-    steps, references = len(query), np.moveaxis(references, 0, -1)
+    steps, references = len(query), np.ascontiguousarray(np.moveaxis(references, 0, -1))
     total = np.full((steps + 1, references.shape[-1]), np.inf)
     total[0] = 0
     for i in range(steps):
         low, high = max(0, i - band), min(steps, i + band + 1)
         cost = ((references[low:high] - query[i, :, None]) ** 2).sum(axis=1)
         stay = np.minimum(total[low:high], total[low + 1 : high + 1])
-        total = np.full_like(total, np.inf)
+        total[low] = np.inf
         for j in range(low, high):
             total[j + 1] = cost[j - low] + np.minimum(stay[j - low], total[j])
     return np.sqrt(total[-1])
