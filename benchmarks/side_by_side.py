@@ -3,7 +3,8 @@
 `python -m benchmarks.side_by_side [--updates N]` trains the report's configurations in processes of their
 own: alone, with every thread setting, and two at a time with one thread each, as run_all.sh does, the
 shorter of both with more updates, so that neither ends up alone. The speed-up is the time of both alone, at
-the best setting, one after the other, over the time side by side.
+the best setting, one after the other, over the time side by side. From these it reckons what the full
+profile's trainings of G take in run_all.sh's order, two at a time and one by one.
 """
 
 import argparse
@@ -14,12 +15,14 @@ import statistics
 import numpy as np
 
 from benchmarks import worker
+from benchmarks.scaling import UPDATES_PER_EPOCH
 from sensegen_utils.paths import ROOT
+from sensegen_utils.profiles import CURVE_RUN, EXPERIMENTS, PUBLISHED_START_RUN, get_profile
 from sensegen_utils.records import save_record, start_record
 
 RECORD = ROOT / "results" / "benchmarks" / "side_by_side.json"
 CONFIGURATIONS = {"3x256": (256, 3), "1x256": (256, 1), "3x128": (128, 3)}
-PAIRS = (("3x256", "3x256"), ("3x256", "1x256"), ("1x256", "1x256"), ("3x128", "1x256"))
+PAIRS = tuple(itertools.combinations_with_replacement(CONFIGURATIONS, 2))
 THREADS = ((1, 1), (1, 2), (2, 1), (2, 2))  # in one operation, between operations
 
 
@@ -59,6 +62,36 @@ def seconds_per_update(jobs, threads, repeats):
     return [statistics.median(column) for column in zip(*rounds, strict=True)]
 
 
+def full_profile():
+    """(configuration, epochs) of the full profile's trainings of G, in the order of run_all.sh."""
+    full = get_profile("full")
+    curve = (CURVE_RUN, full["generator_epochs"])
+    runs = [curve, *((experiment, experiment["epochs"]) for experiment in EXPERIMENTS)]
+    runs += [(CURVE_RUN, full["beyond_epochs"]), (PUBLISHED_START_RUN, full["published_start_epochs"])]
+    runs += [curve] * (full["generator_seeds"] - 1)
+    return [("{lstm_layers}x{lstm_units}".format(**run), epochs) for run, epochs in runs]
+
+
+def two_at_a_time(jobs, alone, together):
+    """Total time of ``jobs``, (configuration, work) each, if two run at any time and none is left out.
+
+    ``alone`` is {configuration: time of a unit of work}, ``together`` {(configuration, other): the times of a
+    unit of each while both run}.
+    """
+    pace = {(name,): (each,) for name, each in alone.items()} | together
+    pace |= {pair[::-1]: times[::-1] for pair, times in together.items()}
+    waiting, running, total = list(jobs), [], 0.0
+    while waiting or running:
+        while waiting and len(running) < 2:
+            running.append(waiting.pop(0))
+        times = pace[tuple(name for name, _ in running)]
+        step = min(left * time for (_, left), time in zip(running, times, strict=True))
+        total += step
+        running = [(name, left - step / time) for (name, left), time in zip(running, times, strict=True)]
+        running = [(name, left) for name, left in running if left > 1e-9]
+    return total
+
+
 def main(arguments=None):
     """Measure, print and record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -88,7 +121,14 @@ def main(arguments=None):
         print("{configuration} alone, threads {threads}: {seconds:.5f} s an update".format(**row))
     for row in together:
         print("{pair} side by side: {seconds} s an update, {speed_up:.2f} x sooner".format(**row))
-    save_record(record | {"alone": alone, "together": together}, RECORD)
+    jobs = [(name, epochs * UPDATES_PER_EPOCH / 3600) for name, epochs in full_profile()]
+    paces = {row["pair"]: row["seconds"] for row in together}
+    hours = {
+        "one by one": sum(best[name] * work for name, work in jobs),
+        "two at a time": two_at_a_time(jobs, single, paces),
+    }
+    print("the full profile's trainings of G, hours:", hours)
+    save_record(record | {"alone": alone, "together": together, "full_profile_hours": hours}, RECORD)
 
 
 if __name__ == "__main__":

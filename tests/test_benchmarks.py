@@ -176,10 +176,28 @@ def test_side_by_side_runs_alone_and_in_pairs(monkeypatch, tmp_path):
     monkeypatch.setattr(side_by_side, "CONFIGURATIONS", {"tiny": (4, 1)})
     monkeypatch.setattr(side_by_side, "PAIRS", (("tiny", "tiny"),))
     monkeypatch.setattr(side_by_side, "THREADS", ((1, 1),))
+    monkeypatch.setattr(side_by_side, "full_profile", lambda: [("tiny", 1), ("tiny", 1)])
     record = load(side_by_side, monkeypatch, tmp_path, "--updates", "4", "--repeats", "2")
     (alone,), (together,) = record["alone"], record["together"]
     assert alone["configuration"] == "tiny" and alone["seconds"] > 0
     assert together["speed_up"] == pytest.approx(sum(alone["seconds"] / each for each in together["seconds"]))
+    hours = record["full_profile_hours"]
+    assert hours["one by one"] == pytest.approx(2 * 367 / 3600 * alone["seconds"])
+    assert hours["two at a time"] > 0
+
+
+def test_two_at_a_time_never_leave_a_core_idle_while_a_training_waits():
+    alone, together = {"long": 2.0, "short": 1.0}, {("short", "long"): (1.5, 3.0)}
+    # Four of short take 6, in which long does two of its three; its last takes 3, as do another short's two.
+    jobs = [("long", 3), ("short", 4), ("short", 2)]
+    assert side_by_side.two_at_a_time(jobs, alone, together) == pytest.approx(9.0)
+    assert side_by_side.two_at_a_time(jobs[:1], alone, together) == pytest.approx(6.0)
+
+
+def test_the_full_profile_trains_what_the_benchmark_measures():
+    jobs = side_by_side.full_profile()
+    assert {name for name, _ in jobs} == set(side_by_side.CONFIGURATIONS)
+    assert jobs[:2] == [("1x256", 2000), ("3x256", 2000)]
 
 
 def test_reading_is_timed_from_the_archive_and_from_the_cache(monkeypatch, tmp_path, simulated_archive):

@@ -69,7 +69,9 @@ def side_by_side_record():
         {"configuration": "1x256", "threads": [1, 2], "seconds": 0.008},
     ]
     pair = {"pair": ["1x256", "1x256"], "seconds": [0.011, 0.011], "speed_up": 16 / 11}
-    return {"alone": alone, "together": [pair, pair | {"speed_up": 1.299}]}
+    hours = {"one by one": 13.0, "two at a time": 10.0}
+    together = [pair, pair | {"speed_up": 1.299}]
+    return {"alone": alone, "together": together, "full_profile_hours": hours}
 
 
 def scaling_record():
@@ -161,6 +163,8 @@ def test_side_by_side_says_what_limits_it(benchmarks):
     assert made["alone (threads)"][0] == "8.00 (1x2) and 8.00 (1x2)"
     assert "1.25 to 1.25 times as fast as one" in told and "1.10 to 1.10 times as long" in told
     assert "the former limits more" in told
+    whole = tables(benchmarks)["full_profile"]
+    assert whole.values.tolist() == [["13.0", "10.0", "1.30", "at least 1.3", "yes"]]
 
 
 def test_reading_and_whole_commands_are_judged_on_both_sides(benchmarks):
