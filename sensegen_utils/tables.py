@@ -232,12 +232,11 @@ def _discriminative_losses(results):
         # The round that ends at the row's epoch, or the last that this profile has.
         last = next((each for each in rounds if each["g_epochs"] == row["epoch"]), rounds[-1])
         reported, origin = row["discriminative"], row["discriminative_origin"]
-        known = f"deviates (no discriminator's: {origin}, see below)"
         rows.append((
             row["epoch"], row["signal"], row["lstm_units"], "NaN" if reported is None else reported,
             "MSE {d_loss_after:.3f}, cross-entropy {d_cross_entropy_after:.3f}, round {round}".format(**last),
             NO_VALUE if reported is None else f"{last['d_loss_after'] - reported:+.3f}",
-            known if row["discriminative_epoch"] else f"not reproducible ({origin})",
+            f"{'deviates' if row['discriminative_epoch'] else 'not reproducible'} ({origin})",
         ))  # fmt: skip
     columns = ["epoch", "data", "units", "reported", "a real discriminator's loss", "difference", "verdict"]
     return pd.DataFrame(rows, columns=columns)
