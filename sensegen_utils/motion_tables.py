@@ -38,7 +38,12 @@ FIGURES = (  # of each model, {} in the name; title, meaning
         "Likelihood by activity and position",
         "On test volunteers; lower is better.",
     ),
-    ("07_drift-{}-seed0", "Free running", "Level lines: G does not lose its way."),
+    (
+        "07_drift-{}-seed0",
+        "Free running",
+        "Series that G continues by itself, segment by segment. Level would be no drift; dotted is what real "
+        "windows of other people get.",
+    ),
 )
 ABLATION_FIGURE = (
     "07b_ablation",
