@@ -96,7 +96,7 @@ def make_motion_tables(motion):
         windows = record["windows"]
         tables[f"judges_{name}"] = (
             f"{channels} channel(s): {windows['train']} windows of each kind for the judges' training, "
-            f"{windows['test']} for their test; mean over seeds (95 % interval)",
+            f"{windows['test']} for their test; mean over seeds (95 % t-interval, not cut at 0 or 1)",
             _judges(record),
         )
         tables[f"tstr_by_activity_{name}"] = (
