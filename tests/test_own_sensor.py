@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sensegen_utils.own_sensor import PARTS, cut_windows, random_crops, read_sensor, split_by_group
+from sensegen_utils.group_split import PARTS, split_by_group
+from sensegen_utils.own_sensor import cut_windows, random_crops, read_sensor
 
 HEADER = "t,x,y,state,who"
 

@@ -4,7 +4,8 @@ import pytest
 from scipy.signal import butter, hilbert, sosfiltfilt, welch
 from scipy.stats import kurtosis
 
-from sensegen_utils.own_sensor import PARTS, cut_windows, read_sensor, split_by_group
+from sensegen_utils.group_split import PARTS, split_by_group
+from sensegen_utils.own_sensor import cut_windows, read_sensor
 from sensegen_utils.vibration import CHANNELS, INNER_RACE, PAUSE, STATES, simulate_vibration
 
 RATE = 400
