@@ -185,8 +185,8 @@ def _motion(folder, link_prefix, kind):
     for table in tables.values():
         lines += _table(*table)
     figures = [
-        (name.format(model), title, meaning)
-        for model in WINDOW_MODELS
+        (name.format(model), f"{title}, {len(choice['signals'])} channel(s)", meaning)
+        for model, choice in WINDOW_MODELS.items()
         for name, title, meaning in motion_tables.FIGURES
     ]
     for name, title, meaning in (*figures, motion_tables.ABLATION_FIGURE):

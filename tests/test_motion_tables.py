@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from sensegen_utils.motion_tables import load_motion, make_motion_tables
+from sensegen_utils.motion_tables import baselines_ahead, load_motion, make_motion_tables
 from sensegen_utils.records import atomic_path
 
 
@@ -90,6 +90,18 @@ def test_bars_are_those_of_the_means_and_baselines_do_not_count_what_is_broken(f
     assert privacy["found"].startswith("0.400 to 0.600, ") and privacy["found"].endswith(" 0.450 to 0.650")
     assert privacy["met"] == "yes"
     assert table.loc["the same, 60 real windows", ["found", "met"]].tolist() == ["least +0.100", "yes"]
+
+
+def test_what_a_baseline_does_better_is_named_and_what_is_broken_is_none():
+    rows = [row("real people", 0, 0.02), row("G", 0, 0.2), row("VAR", 0, 0.4) | {"judge report": 0.1},
+            row("block bootstrap", 0, 0.1), row("tsgm vae", 0, 0.2), row("white noise", 0, 0.0)]  # fmt: skip
+    table = baselines_ahead(rows)
+    assert table[["metric", "baseline"]].to_numpy().tolist() == [
+        ["judge cnn", "block bootstrap"], ["judge report", "VAR"], ["judge report", "block bootstrap"],
+        ["judge features", "block bootstrap"], ["TSTR accuracy", "block bootstrap"],
+    ]  # fmt: skip
+    assert table.loc[1, ["G", "its value", "its score, judge cnn"]].tolist() == ["0.200", "0.100", "0.400"]
+    assert baselines_ahead(rows[:2]).empty
 
 
 def test_activities_have_names(folder):
