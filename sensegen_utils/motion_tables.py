@@ -58,7 +58,8 @@ WHY_AHEAD = {  # what a baseline is given, where G has to learn it, or what the 
 ABLATION_FIGURE = (
     "07b_ablation",
     "What each change is worth",
-    "Bars to the right: the change costs likelihood. Lines are standard deviations over seeds.",
+    "Bars to the right: the change costs likelihood; to the left it gains, within so few epochs. Lines are "
+    "standard deviations over seeds.",
 )
 
 
