@@ -116,6 +116,12 @@ def make_motion_tables(motion):
                 "what the strong judge makes of that baseline",
                 ahead,
             )
+        if record["provenance_of_packages"]:
+            tables[f"packages_{name}"] = (
+                f"{channels} channel(s): what the baselines of other packages were given, with their own "
+                "defaults, and how far they came",
+                _packages(record["provenance_of_packages"].values()),
+            )
         tables[f"tstr_by_activity_{name}"] = (
             f"{channels} channel(s): F1 by activity, trained on the column's windows, tested on real ones",
             _by_activity(record["rows"]),
@@ -252,6 +258,21 @@ def _baselines(means):
 def _judges(record):
     table = _by_contender(record["rows"]).agg(_over_seeds).T
     return table[["real people", *record["contenders"][1:]]].rename_axis("metric").reset_index()
+
+
+def _packages(provenances):
+    rows = []
+    for each in provenances:
+        settings = each["settings"]
+        done = pd.DataFrame([part["counts"] for part in each["parts"].values()]).sum()
+        rows.append([
+            f"tsgm {settings['model']}", settings["tsgm"], f"{settings['minutes']:g}", len(each["parts"]),
+            ", ".join(f"{number:g} ({kind})" for kind, number in done.items()),
+            f"{each['sampling_seconds'] / 60:.1f}",
+        ])  # fmt: skip
+    columns = ["baseline", "version", "minutes of training", "networks", "epochs or iterations, all networks",
+               "minutes of drawing"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _by_activity(rows):

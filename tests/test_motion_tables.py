@@ -39,6 +39,7 @@ def folder(tmp_path):
         "signals": ["total_acc_x"],
         "windows": {"train": 10, "test": 5},
         "contenders": ["real people", "G", "VAR", "copy of training", "white noise"],
+        "provenance_of_packages": {},
         "rows": [
             row("real people", 0, 0.02),
             row("G", 0, 0.1),
@@ -102,6 +103,21 @@ def test_what_a_baseline_does_better_is_named_and_what_is_broken_is_none():
     ]  # fmt: skip
     assert table.loc[1, ["G", "its value", "its score, judge cnn"]].tolist() == ["0.200", "0.100", "0.400"]
     assert baselines_ahead(rows[:2]).empty
+
+
+def test_budgets_of_packages_are_told(folder):
+    path = folder / "records" / "08_evaluation-one.json"
+    record = json.loads(path.read_text())
+    parts = {"1": {"counts": {"autoencoder": 7, "joint": 2}}, "2": {"counts": {"autoencoder": 5, "joint": 4}}}
+    record["provenance_of_packages"]["08_tsgm-timegan-one-seed0"] = {
+        "settings": {"model": "timegan", "minutes": 20.0, "tsgm": "0.1.0"},
+        "sampling_seconds": 90.0, "parts": parts,
+    }  # fmt: skip
+    write(folder, "08_evaluation-one", record)
+    told = make_motion_tables(load_motion(folder))["packages_one"][1]
+    assert told.to_numpy().tolist() == [
+        ["tsgm timegan", "0.1.0", "20", 2, "12 (autoencoder), 6 (joint)", "1.5"]
+    ]
 
 
 def test_activities_have_names(folder):
