@@ -146,7 +146,7 @@ def baselines_ahead(rows):
     means, texts = (_by_contender(rows).agg(function) for function in ("mean", _over_seeds))
     ahead = []
     for metric in means.columns[means.columns.str.startswith(FIDELITY)]:
-        gain = (means[metric] - means.loc["G", metric]) * (1 if metric.startswith("TSTR") else -1)
+        gain = _sign(metric) * (means[metric] - means.loc["G", metric])
         for baseline in gain.index[gain > 0].intersection(_baselines(means)):
             why = WHY_AHEAD.get("TimeGAN" if metric.startswith("TimeGAN") else baseline, "")
             ahead.append(
@@ -223,7 +223,7 @@ def _bars(record):
     for metric in ("judge cnn", "judge features", "TimeGAN discriminative", "TSTR accuracy"):
         if metric not in means:  # TimeGAN's with one channel
             continue
-        sign = 1 if metric.startswith("TSTR") else -1
+        sign = _sign(metric)
         others = (sign * baselines[metric]).sort_values()
         if len(others):  # none in smoke
             found = f"{ours[metric]:.3f}; {others.index[-1]} {abs(others.iloc[-1]):.3f}"
@@ -253,6 +253,11 @@ def _by_contender(rows):
 
 def _baselines(means):
     return means.index.drop(["real people", "G", *BROKEN], errors="ignore")
+
+
+def _sign(metric):
+    """1 where more is better, -1 for a distance; of the metrics in FIDELITY."""
+    return 1 if metric.startswith("TSTR") else -1
 
 
 def _judges(record):
