@@ -1,6 +1,6 @@
 import pytest
 
-from sensegen_utils.simulate import simulate_har
+from sensegen_utils.data.simulated import simulate_har
 
 
 @pytest.fixture(scope="session")

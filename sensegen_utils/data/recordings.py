@@ -1,8 +1,10 @@
-"""The two series that can be made from the windows, and the chunks the generator is trained on."""
+"""The series that a part of `load_har` can be made into, and the pieces of series that models learn from."""
+
+from itertools import pairwise
 
 import numpy as np
 
-STEP = 64  # samples, half a window: where the next window starts
+from sensegen_utils.data.layout import STEP, WINDOW
 
 
 def window_index_series(windows, rows=4):
@@ -17,9 +19,7 @@ def window_index_series(windows, rows=4):
 
 def neighbours(part):
     """Return (n - 1,) booleans: whether windows i and i + 1 are of one subject and one activity."""
-    return np.equal(part["subject"][1:], part["subject"][:-1]) & np.equal(
-        part["activity"][1:], part["activity"][:-1]
-    )
+    return (np.diff(part["subject"]) == 0) & (np.diff(part["activity"]) == 0)
 
 
 def continues(part):
@@ -44,15 +44,14 @@ def recordings(part):
     Each is a dict: "activity", "subject", "windows" (the slice of the part's windows), "signals"
     ({name: (samples,)}, in the part's units).
     """
-    starts = np.r_[0, np.flatnonzero(~continues(part)) + 1].tolist()
+    borders = [0, *(np.flatnonzero(~continues(part)) + 1).tolist(), len(part["activity"])]
     return [
         {
-            "activity": int(part["activity"][start]),
-            "subject": int(part["subject"][start]),
+            **{field: int(part[field][start]) for field in ("activity", "subject")},
             "windows": slice(start, stop),
             "signals": {name: stitch(windows[start:stop]) for name, windows in part["signals"].items()},
         }
-        for start, stop in zip(starts, [*starts[1:], len(part["activity"])], strict=True)
+        for start, stop in pairwise(borders)
     ]
 
 
@@ -68,17 +67,37 @@ def stack_signals(part, signals):
     return np.stack([part["signals"][signal] for signal in signals], axis=2)
 
 
-def random_crops(part, signals, rng):
-    """Draw for each window of a part one that begins up to half a window later: (n, 128, channels).
+def unbroken_series(part, signals):
+    """Join the recordings of a part, one after the other, to what `random_crops` takes.
 
-    Of the same unbroken recording, so equally many of each volunteer and activity as the part has; a
-    recording's last window, which nothing continues, is taken as it is. Each sample of a recording can begin
-    a crop, so hardly any two draws repeat one.
+    Returns a dict: "values" ((samples, channels) of the chosen signals), "pieces" ((recordings, 2) int: where
+    each begins and where the next one does), "start" ((n,) int: where each window of the part begins).
     """
+    last = np.r_[~continues(part), True]  # the windows that no window continues
+    before = np.cumsum(last) - last  # recordings; each is half a window longer than its windows' steps
+    start = STEP * (np.arange(len(last)) + before)
+    pieces = np.column_stack([start[np.r_[True, last[:-1]]], start[last] + WINDOW])
     windows = stack_signals(part, signals)
-    starts = rng.integers(STEP, size=len(windows)) * np.r_[continues(part), False]
-    pairs = np.concatenate([windows, np.roll(windows, -1, axis=0)[:, STEP:]], axis=1)
-    return np.take_along_axis(pairs, (starts[:, None] + np.arange(windows.shape[1]))[:, :, None], axis=1)
+    values = np.empty((pieces[-1, 1], len(signals)), windows.dtype)
+    values[start[:, None] + np.arange(WINDOW)] = windows
+    return {"values": values, "pieces": pieces, "start": start}
+
+
+def random_crops(series, start, steps, rng):
+    """Draw for each window one that begins later, before the next window does: (n, steps, channels).
+
+    ``series`` has "values" ((samples, channels)) and "pieces" ((pieces, 2) int: where each unbroken stretch
+    begins and where the next one does), as `unbroken_series` and `own_sensor.read_sensor` return them.
+    ``start`` ((n,) int, rising) is where the windows of ``steps`` samples begin that may be used.
+
+    A crop lies within these windows and within one piece, so it has its window's label and group. A window
+    that no other continues is taken as it is. Each sample can begin a crop: hardly any two draws repeat one.
+    """
+    piece = np.searchsorted(series["pieces"][:, 0], start, side="right")
+    ahead = np.diff(start, append=start[-1] + steps)
+    joined = (np.diff(piece, append=-1) == 0) & (ahead <= steps)
+    start = start + rng.integers(ahead) * joined
+    return series["values"][start[:, None] + np.arange(steps)]
 
 
 def training_chunks(series, steps=20):
@@ -91,12 +110,6 @@ def training_chunks(series, steps=20):
     rows, length = series.shape
     chunks = (length - 1) // steps
     if chunks < 1:
-        raise ValueError(
-            f"A series of {length} values is too short for a chunk of {steps} and its next value."
-        )
-
-    def cut(values):
-        cut_rows = values[:, : chunks * steps].reshape(rows, chunks, steps)
-        return cut_rows.swapaxes(0, 1).reshape(chunks * rows, steps, 1)
-
-    return cut(series), cut(series[:, 1:])
+        raise ValueError(f"{length} values are too short for a chunk of {steps} and its next value.")
+    cut = (values[:, : chunks * steps].reshape(rows, chunks, steps) for values in (series, series[:, 1:]))
+    return tuple(values.swapaxes(0, 1).reshape(-1, steps, 1) for values in cut)

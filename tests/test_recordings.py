@@ -3,9 +3,8 @@ import os
 import numpy as np
 import pytest
 
-from sensegen_utils import paths
-from sensegen_utils.har import load_har
-from sensegen_utils.series import (
+from sensegen_utils import files
+from sensegen_utils.data.recordings import (
     continues,
     of_subjects,
     random_crops,
@@ -13,8 +12,10 @@ from sensegen_utils.series import (
     stack_signals,
     stitch,
     training_chunks,
+    unbroken_series,
     window_index_series,
 )
+from sensegen_utils.data.uci_har import load_har
 
 
 def windows_of(signal):
@@ -80,7 +81,7 @@ def test_training_chunks_of_a_series_that_just_fits_and_of_one_that_does_not():
 
 @pytest.mark.skipif(not os.environ.get("SENSEGEN_HAR_ARCHIVE"), reason="SENSEGEN_HAR_ARCHIVE is unset")
 def test_the_official_archive_has_600_and_257_recordings(tmp_path, monkeypatch):
-    monkeypatch.setattr(paths, "DATA", tmp_path)
+    monkeypatch.setattr(files, "DATA", tmp_path)
     har = load_har()
     assert [len(recordings(har[part])) for part in ("train", "test")] == [600, 257]
 
@@ -88,14 +89,28 @@ def test_the_official_archive_has_600_and_257_recordings(tmp_path, monkeypatch):
 def test_random_crops_are_of_the_window_s_own_recording():
     one, other = np.arange(128 + 5 * 64.0), 1000 + np.arange(128 + 64.0)
     part = part_of([(1, 1, one), (1, 2, other)])
-    crops = random_crops(part, ["total_acc_x"], np.random.default_rng(0))
+    series = unbroken_series(part, ["total_acc_x"])
+    crops = random_crops(series, series["start"], 128, np.random.default_rng(0))
     assert crops.shape == stack_signals(part, ["total_acc_x"]).shape == (8, 128, 1)
     np.testing.assert_array_equal(np.diff(crops[:, :, 0], axis=1), 1)
     starts = crops[:, 0, 0] - part["signals"]["total_acc_x"][:, 0]
     assert ((starts >= 0) & (starts < 64)).all() and len(np.unique(starts)) > 4
     assert starts[5] == starts[7] == 0
-    again = random_crops(part, ["total_acc_x"], np.random.default_rng(0))
+    again = random_crops(series, series["start"], 128, np.random.default_rng(0))
     np.testing.assert_array_equal(crops, again)
+
+
+def test_unbroken_series_are_the_recordings_one_after_the_other():
+    rng = np.random.default_rng(0)
+    walk, rest = rng.normal(size=64 * 7), rng.normal(size=192)
+    part = part_of([(1, 1, walk), (1, 2, rest), (1, 2, walk[:128]), (2, 2, walk)])
+    part["signals"]["body_acc_x"] = -part["signals"]["total_acc_x"]
+    series = unbroken_series(part, ("body_acc_x", "total_acc_x"))
+    joined = np.concatenate([walk, rest, walk[:128], walk])
+    np.testing.assert_array_equal(series["values"], np.column_stack([-joined, joined]))
+    assert series["pieces"].tolist() == [[0, 448], [448, 640], [640, 768], [768, 1216]]
+    for window, start in zip(part["signals"]["total_acc_x"], series["start"], strict=True):
+        np.testing.assert_array_equal(series["values"][start : start + 128, 1], window)
 
 
 def test_part_of_some_volunteers_keeps_their_order():

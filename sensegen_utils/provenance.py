@@ -1,0 +1,63 @@
+"""What made a number: the versions, the machine and the commit that stand in every record."""
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from sensegen_utils.files import ROOT
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pandas", "aeon")
+
+
+def provenance(notebook, profile, seed, data):
+    """Return what a record says of its making: notebook, profile, seed, data, versions, machine, commit.
+
+    ``data`` has "kind" and "sha256", as what `load_har` returns. "wall_seconds" is a clock that runs: who
+    stores the record adds ``time.monotonic()`` to it.
+    """
+    return {
+        "notebook": notebook,
+        "profile": profile,
+        "seed": seed,
+        "data": {"kind": data["kind"], "sha256": data["sha256"]},
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in PACKAGES},
+        **this_machine(),
+        "wall_seconds": -time.monotonic(),
+    }
+
+
+def this_machine():
+    """Return what computes here, and which commit: the keys "machine" and "git_commit" of a provenance."""
+    return {
+        "machine": {
+            "processor": _processor(),
+            "system": f"{platform.system()} {platform.machine()}",
+            "cores": os.cpu_count(),
+            "intra_op_threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "all"),
+        },
+        "git_commit": _git_commit(),
+    }
+
+
+def _processor():
+    cpuinfo = Path("/proc/cpuinfo")
+    found = re.search("model name.*: (.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    return found[1].strip() if found else platform.processor() or "unknown"
+
+
+def _git_commit():
+    def git(*arguments):
+        command = ["git", "-C", ROOT, *arguments]
+        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL)
+
+    try:
+        # Results are what a run changes. Anything else that differs from the commit is marked.
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!results", ":!REPORT.md")
+        return git("rev-parse", "--short=12", "HEAD").strip() + ("-dirty" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
