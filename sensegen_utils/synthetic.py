@@ -6,19 +6,18 @@ float32), "activity" ((n,) int, UCI HAR's codes), "channels" and "units" (names,
 """
 
 import tempfile
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from shutil import rmtree
 
 import numpy as np
 import pandas as pd
 
-from sensegen_utils.har import ACTIVITIES, UNITS, WINDOW
-from sensegen_utils.paths import ROOT
+from sensegen_utils.data.layout import ACTIVITIES, RATE, UNITS, WINDOW, archive_text
+from sensegen_utils.files import ROOT, atomic_path, save_samples
+from sensegen_utils.model.generator import load_generator
+from sensegen_utils.model.sampling import sample_windows
 from sensegen_utils.profiles import WINDOW_MODELS
-from sensegen_utils.records import atomic_path, save_samples
-from sensegen_utils.simulate import RATE, archive_text
-from sensegen_utils.window_generator import load_window_generator, sample_windows
 
 SYNTHETIC_MARKER = "THESE DATA ARE SYNTHETIC: a trained generator drew them, no volunteer was measured."
 
@@ -28,9 +27,9 @@ def load_model(name="six", seed=0, profile="full"):
 
     ``name`` is one of `WINDOW_MODELS`: "six" draws total acceleration (g) and angular velocity (rad/s) along
     x, y, z, "one" only total acceleration x. A path, from anywhere, must end in such a file name, since this
-    alone says what the channels are. Returns a dict: "generator", "front", "channels", "units", "rate" (Hz),
-    "file". Raises FileNotFoundError, with the models that there are, if it is missing; ValueError if it is
-    damaged, or not of UCI HAR's activities and these channels.
+    alone says what the channels are. Returns a dict: "generator", "whitening", "channels", "units", "rate"
+    (Hz), "file". Raises FileNotFoundError, with the models that there are, if it is missing; ValueError if it
+    is damaged, or not of UCI HAR's activities and these channels.
     """
     path = Path(name)
     if name in WINDOW_MODELS:
@@ -41,42 +40,57 @@ def load_model(name="six", seed=0, profile="full"):
             f"no trained model {_from_root(path)}; there are: {', '.join(others) or 'none'}. Give one of "
             'these, or run notebook 07, whose PROFILE, MODEL ("one" or "six") and SEED name the file'
         )
-    generator, front = load_window_generator(path)
-    kind = path.stem.rpartition("-seed")[0]
-    channels = list(WINDOW_MODELS.get(kind, {"signals": ()})["signals"])
-    if len(channels) != len(front["mean"]) or not set(front["labels"]) <= set(ACTIVITIES):
+    generator, whitening = load_generator(path)
+    channels = list(WINDOW_MODELS.get(path.stem.rpartition("-seed")[0], {"signals": ()})["signals"])
+    known = {"labels": [], "mean": []} if whitening is None else whitening
+    if not channels or len(channels) != len(known["mean"]) or not set(known["labels"]) <= set(ACTIVITIES):
         raise ValueError(
-            f"{path} has {len(front['mean'])} channels and the labels {front['labels']}: it is not what its "
+            f"{path} has {len(known['mean'])} channels and the labels {known['labels']}: it is not what its "
             f"name says. Models of UCI HAR's activities are called {'- or '.join(WINDOW_MODELS)}-seed0.keras "
-            "and so on; others are drawn from with window_generator.sample_windows"
+            "and so on; others are drawn from with model.sampling"
         )
-    units = [UNITS[channel] for channel in channels]
     return {
         "generator": generator,
-        "front": front,
+        "whitening": whitening,
         "channels": channels,
-        "units": units,
+        "units": [UNITS[channel] for channel in channels],
         "rate": RATE,
         "file": _from_root(path),
     }
 
 
-def sample(model, activity="WALKING", windows=10, seconds=2.56, seed=0, prefix=None):
+def sample(
+    model,
+    activity="WALKING",
+    windows=10,
+    seconds=2.56,
+    seed=0,
+    prefix=None,
+    mixture_temperature=1.0,
+    sigma_temperature=1.0,
+):
     """Draw ``windows`` labelled windows of each activity, one activity after the other.
 
     ``activity`` is a name, a code from 1 to 6, a list of them, or None: all that the model knows. ``prefix``
     (n, known steps, channels), in the model's units at its rate, are real windows to continue, in the order
     of the result; they are not part of it. The model was trained on 2.56 s, known steps included: beyond,
-    look at what it draws. Equal arguments give equal samples on one machine.
+    look at what it draws. Temperatures below 1 make samples more typical. Equal arguments give equal samples
+    on one machine.
 
-    Returns the samples, as above. Raises ValueError for an unknown activity or one given twice, less than one
-    window or sample, and a prefix of the wrong shape or with values that are not finite.
+    Returns the samples, as above. Raises ValueError for a model that `load_model` did not load, an unknown
+    activity or one given twice, less than one window or sample, a seed that is no whole number of at least 0,
+    a temperature that is not positive, and a prefix of the wrong shape or with values that are not finite.
     """
-    codes = model["front"]["labels"] if activity is None else _codes(activity)
+    if not isinstance(model, dict) or "whitening" not in model:
+        raise ValueError(f"model={model!r:.80}: give what load_model returns")
+    codes = model["whitening"]["labels"] if activity is None else _codes(activity)
     if not isinstance(windows, Integral) or windows < 1:
-        raise ValueError(f"windows={windows}: give a whole number of windows for each activity, at least 1")
-    if not 1 <= seconds * RATE < np.inf:
-        raise ValueError(f"seconds={seconds}: one sample takes {1 / RATE} s at {RATE} Hz; give at least that")
+        raise ValueError(f"windows={windows!r}: give a whole number of windows for each activity, at least 1")
+    if not isinstance(seconds, Real) or not 1 <= seconds * RATE < np.inf:
+        raise ValueError(
+            f"seconds={seconds!r}: one sample takes {1 / RATE} s at {RATE} Hz; give at least that"
+        )
+    known = None
     if prefix is not None:
         prefix = np.asarray(prefix, np.float32)
         n, channels = windows * len(codes), len(model["channels"])
@@ -90,11 +104,11 @@ def sample(model, activity="WALKING", windows=10, seconds=2.56, seed=0, prefix=N
                 f"window {np.argwhere(~np.isfinite(prefix))[0, 0]} of prefix has a value that is "
                 "not finite: fill it in, or leave this window out"
             )
-    known = None if prefix is None else dict(zip(codes, np.split(prefix, len(codes)), strict=True))
-    counts = dict.fromkeys(codes, windows)
+        known = dict(zip(codes, np.split(prefix, len(codes)), strict=True))
     x, label = sample_windows(
-        model["generator"], model["front"], counts, round(seconds * RATE), seed, prefix=known
-    )
+        model["generator"], model["whitening"], dict.fromkeys(codes, windows), round(seconds * RATE), seed,
+        known, mixture_temperature, sigma_temperature,
+    )  # fmt: skip
     return {
         "x": x,
         "activity": label,
@@ -172,8 +186,8 @@ def save_har_layout(samples, folder):
 
 
 def _from_root(path):
-    path = Path(path).absolute()
-    return path.relative_to(ROOT.absolute()).as_posix() if path.is_relative_to(ROOT.absolute()) else str(path)
+    path, root = Path(path).absolute(), ROOT.absolute()
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def _codes(activity):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from sensegen_utils.discriminator import accuracy_interval, build_discriminator, cut_sequences, labelled
+from sensegen_utils.model.discriminator import accuracy_interval, build_discriminator, cut_sequences, labelled
 
 
 def test_parameter_count_of_the_report():

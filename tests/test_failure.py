@@ -2,10 +2,11 @@ import keras
 import numpy as np
 import pytest
 
-from sensegen_utils.failure import locate_failure, restore, snapshot
-from sensegen_utils.generator import build_generator, mixture_nll, probability_space_nll
-from sensegen_utils.series import training_chunks
-from sensegen_utils.training import reset_state, set_seed
+from sensegen_utils.data.recordings import training_chunks
+from sensegen_utils.model.failure import locate_failure, restore, snapshot
+from sensegen_utils.model.generator import build_generator
+from sensegen_utils.model.mixture import mixture_nll, probability_space_nll
+from sensegen_utils.model.training import reset_state, set_seed
 
 
 def compiled(loss):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sensegen_utils.fast_lstm import MAX_BATCH, SMALL_BATCH, FastLSTM
+from sensegen_utils.model.fast_lstm import MAX_BATCH, SMALL_BATCH, FastLSTM
 
 UNITS, FEATURES, BATCH, LARGE = 6, 3, 4, SMALL_BATCH + 8
 CUT = 2 * SMALL_BATCH + 1  # odd, and large enough to be cut in two

@@ -4,13 +4,8 @@ import pytest
 import tensorflow as tf
 from scipy.stats import norm
 
-from sensegen_utils.generator import (
-    SIGMA_FLOOR,
-    build_generator,
-    mixture_nll,
-    probability_space_nll,
-    split_mixture,
-)
+from sensegen_utils.model.generator import build_generator
+from sensegen_utils.model.mixture import SIGMA_FLOOR, mixture_nll, probability_space_nll, split_mixture
 
 
 def params_of(weights, means, sigmas):

@@ -4,9 +4,9 @@ import sys
 import numpy as np
 import pytest
 
-from sensegen_utils import sampling
-from sensegen_utils.generator import build_generator
-from sensegen_utils.sampling import sample, sample_to_file
+from sensegen_utils.model import sampling
+from sensegen_utils.model.generator import build_generator
+from sensegen_utils.model.sampling import sample_series, sample_to_file
 
 MEANS, SIGMAS, WEIGHTS = np.array([-1.0, 0.5]), np.array([0.1, 0.3]), np.array([0.25, 0.75])
 
@@ -27,7 +27,7 @@ def random_generator():
 
 
 def test_sampled_moments_are_those_of_the_mixture(fixed_mixture):
-    drawn = sample(fixed_mixture, series=100, steps=500, seed=1, sigma_floor=0)
+    drawn = sample_series(fixed_mixture, series=100, steps=500, seed=1, sigma_floor=0)
     mean = WEIGHTS @ MEANS
     deviation = np.sqrt(WEIGHTS @ (SIGMAS**2 + MEANS**2) - mean**2)
     assert drawn.mean() == pytest.approx(mean, abs=4 * deviation / np.sqrt(drawn.size))
@@ -38,46 +38,48 @@ def test_sampled_moments_are_those_of_the_mixture(fixed_mixture):
 
 
 def test_steps_and_series_are_independent_draws(fixed_mixture):
-    drawn = sample(fixed_mixture, series=200, steps=200, seed=1)
+    drawn = sample_series(fixed_mixture, series=200, steps=200, seed=1)
     assert abs(np.corrcoef(drawn[:, 1:].ravel(), drawn[:, :-1].ravel())[0, 1]) < 0.02
     assert abs(np.corrcoef(drawn[1:].ravel(), drawn[:-1].ravel())[0, 1]) < 0.02
 
 
 def test_equal_seeds_equal_samples(random_generator):
-    first = sample(random_generator, 3, 50, seed=7)
-    np.testing.assert_array_equal(first, sample(random_generator, 3, 50, seed=7))
-    assert (first != sample(random_generator, 3, 50, seed=8)).mean() > 0.99
+    first = sample_series(random_generator, 3, 50, seed=7)
+    np.testing.assert_array_equal(first, sample_series(random_generator, 3, 50, seed=7))
+    assert (first != sample_series(random_generator, 3, 50, seed=8)).mean() > 0.99
     assert first.shape == (3, 50) and first.dtype == np.float32
 
 
 def test_the_first_steps_of_a_longer_sample_are_the_same(random_generator):
-    longer = sample(random_generator, 3, 2 * sampling.STEPS_AT_ONCE + 10, seed=7)
+    longer = sample_series(random_generator, 3, 2 * sampling.STEPS_AT_ONCE + 10, seed=7)
     for steps in (1, sampling.STEPS_AT_ONCE, sampling.STEPS_AT_ONCE + 1):
-        np.testing.assert_array_equal(sample(random_generator, 3, steps, seed=7), longer[:, :steps])
+        np.testing.assert_array_equal(sample_series(random_generator, 3, steps, seed=7), longer[:, :steps])
 
 
 def test_blocks_of_series_do_not_depend_on_cores_or_each_other(random_generator, monkeypatch):
     monkeypatch.setattr(sampling, "SERIES_AT_ONCE", 3)
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
-    one_core = sample(random_generator, 10, 20, seed=7)
+    one_core = sample_series(random_generator, 10, 20, seed=7)
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
-    np.testing.assert_array_equal(sample(random_generator, 10, 20, seed=7), one_core)
-    np.testing.assert_array_equal(sample(random_generator, 6, 20, seed=7), one_core[:6])
+    np.testing.assert_array_equal(sample_series(random_generator, 10, 20, seed=7), one_core)
+    np.testing.assert_array_equal(sample_series(random_generator, 6, 20, seed=7), one_core[:6])
     assert np.unique(one_core).size == one_core.size  # no block repeats another's noise
 
 
 def test_temperatures_narrow_the_samples(fixed_mixture):
-    likely = sample(fixed_mixture, 50, 100, seed=1, mixture_temperature=0.01)
+    likely = sample_series(fixed_mixture, 50, 100, seed=1, mixture_temperature=0.01)
     assert likely.mean() == pytest.approx(0.5, abs=0.02)  # only the heavier component is left
-    calm = sample(fixed_mixture, 50, 100, seed=1, sigma_temperature=1e-3, sigma_floor=0)
+    calm = sample_series(fixed_mixture, 50, 100, seed=1, sigma_temperature=1e-3, sigma_floor=0)
     assert set(np.round(calm, 1).ravel()) == {np.float32(-1.0), np.float32(0.5)}
 
 
 def test_a_prefix_is_continued_from_its_state(random_generator):
     cold = {"mixture_temperature": 1e-4, "sigma_temperature": 1e-6, "seed": 1}
     start = np.random.default_rng(0).normal(size=(2, 5)).astype("float32")
-    whole = sample(random_generator, 2, 30, prefix=start, **cold)
-    rest = sample(random_generator, 2, 20, prefix=np.concatenate([start, whole[:, :10]], axis=1), **cold)
+    whole = sample_series(random_generator, 2, 30, prefix=start, **cold)
+    rest = sample_series(
+        random_generator, 2, 20, prefix=np.concatenate([start, whole[:, :10]], axis=1), **cold
+    )
     np.testing.assert_allclose(rest, whole[:, 10:], atol=1e-4)
 
 
@@ -91,19 +93,19 @@ def test_sampling_equals_the_model_run_step_by_step(random_generator, known):
     likeliest = params[:, :24].argmax(axis=1)
     expected = params[np.arange(4), 24 + likeliest]
     np.testing.assert_allclose(
-        sample(random_generator, 4, 1, prefix=prefix, **cold)[:, 0], expected, atol=1e-4
+        sample_series(random_generator, 4, 1, prefix=prefix, **cold)[:, 0], expected, atol=1e-4
     )
 
 
 def test_clear_errors(random_generator):
     with pytest.raises(ValueError, match="temperatures must be positive"):
-        sample(random_generator, 1, 5, seed=0, sigma_temperature=0)
+        sample_series(random_generator, 1, 5, seed=0, sigma_temperature=0)
     with pytest.raises(ValueError, match=r"prefix must have shape \(2, at least 1\)"):
-        sample(random_generator, 2, 5, seed=0, prefix=np.zeros((3, 4)))
+        sample_series(random_generator, 2, 5, seed=0, prefix=np.zeros((3, 4)))
     broken = build_generator(4, 1)
     broken.set_weights([np.full_like(weight, np.nan) for weight in broken.get_weights()])
     with pytest.raises(FloatingPointError, match="series 0 at step 0"):
-        sample(broken, 2, 5, seed=0)
+        sample_series(broken, 2, 5, seed=0)
 
 
 def test_a_value_that_is_not_finite_is_found_where_it_is(random_generator, monkeypatch):
@@ -111,17 +113,17 @@ def test_a_value_that_is_not_finite_is_found_where_it_is(random_generator, monke
     prefix = np.zeros((8, 2))
     prefix[7, 1] = np.nan
     with pytest.raises(FloatingPointError, match="produced nan in series 7 at step 0"):
-        sample(random_generator, 8, 4, seed=0, prefix=prefix)
+        sample_series(random_generator, 8, 4, seed=0, prefix=prefix)
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])
 def test_a_file_holds_what_sample_returns(random_generator, monkeypatch, tmp_path, capsys, suffix):
     monkeypatch.setattr(sampling, "SERIES_AT_ONCE", 3)
     options = {"mixture_temperature": 0.7, "prefix": np.zeros((8, 2)), "sigma_floor": 0}
-    path = sample_to_file(random_generator, tmp_path / "new" / f"drawn{suffix}", 8, 20, seed=7, **options)
+    path = sample_to_file(tmp_path / "new" / f"drawn{suffix}", random_generator, 8, 20, seed=7, **options)
     assert "100%" in capsys.readouterr().err
     read = np.load(path) if suffix == ".npy" else np.load(path)["samples"]
-    np.testing.assert_array_equal(read, sample(random_generator, 8, 20, seed=7, **options))
+    np.testing.assert_array_equal(read, sample_series(random_generator, 8, 20, seed=7, **options))
     assert read.dtype == np.float32
     assert list(path.parent.iterdir()) == [path]
 
@@ -132,7 +134,7 @@ def test_a_failed_run_leaves_no_half_file(random_generator, monkeypatch, tmp_pat
     prefix = np.zeros((8, 2))
     prefix[7] = np.nan  # only the last block fails, after the others were written
     with pytest.raises(FloatingPointError):
-        sample_to_file(random_generator, tmp_path / f"drawn{suffix}", 8, 4, seed=0, prefix=prefix)
+        sample_to_file(tmp_path / f"drawn{suffix}", random_generator, 8, 4, seed=0, prefix=prefix)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -142,7 +144,7 @@ def test_a_full_disk_is_named(random_generator, tmp_path):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
         with pytest.raises(OSError, match=r"could not write .*drawn\.npy.*Free some space"):
-            sample_to_file(random_generator, tmp_path / "drawn.npy", 3, 2000, seed=0)
+            sample_to_file(tmp_path / "drawn.npy", random_generator, 3, 2000, seed=0)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
@@ -150,7 +152,7 @@ def test_a_full_disk_is_named(random_generator, tmp_path):
 
 def test_other_suffixes_are_refused(random_generator, tmp_path):
     with pytest.raises(ValueError, match=r"drawn\.csv must end in \.npy or \.npz"):
-        sample_to_file(random_generator, tmp_path / "drawn.csv", 3, 20, seed=0)
+        sample_to_file(tmp_path / "drawn.csv", random_generator, 3, 20, seed=0)
 
 
 def test_memory_does_not_grow_with_the_number_of_series(tmp_path):
@@ -158,8 +160,8 @@ def test_memory_does_not_grow_with_the_number_of_series(tmp_path):
     code = """
 import sys, threading, time
 import psutil
-from sensegen_utils.generator import build_generator
-from sensegen_utils.sampling import sample_to_file
+from sensegen_utils.model.generator import build_generator
+from sensegen_utils.model.sampling import sample_to_file
 
 def watch():
     while True:
@@ -171,7 +173,7 @@ threading.Thread(target=watch, daemon=True).start()
 generator = build_generator(4, 1, components=2)
 for series in (4096, 40960):
     peaks.append(0)
-    sample_to_file(generator, sys.argv[1], series, 256, seed=0)
+    sample_to_file(sys.argv[1], generator, series, 256, seed=0)
 print(peaks[2] - peaks[1])
 """
     path = tmp_path / "drawn.npy"

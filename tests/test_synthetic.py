@@ -3,14 +3,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sensegen_utils import har, synthetic
+from sensegen_utils import synthetic
+from sensegen_utils.data import layout as har
+from sensegen_utils.data import uci_har
+from sensegen_utils.model.generator import build_generator, save_generator
+from sensegen_utils.model.sampling import sample_windows
+from sensegen_utils.model.whitening import fit_whitening
 from sensegen_utils.synthetic import load_model, sample, save_csv, save_har_layout, save_npz, to_frame
-from sensegen_utils.window_generator import (
-    build_window_generator,
-    fit_front,
-    sample_windows,
-    save_window_generator,
-)
 
 CHANNELS = ["total_acc_x", "total_acc_y", "total_acc_z", "body_gyro_x", "body_gyro_y", "body_gyro_z"]
 
@@ -20,7 +19,7 @@ def untrained(channels):
     label = np.repeat(range(1, 7), 40)
     windows = rng.normal(label[:, None, None], 0.1, (240, 20, channels)).astype(np.float32)
     keras.utils.set_random_seed(0)
-    return build_window_generator(channels, 6, lstm_units=4), fit_front(windows, label, 2, 1e-3)
+    return build_generator(4, 1, channels=channels, labels=6), fit_whitening(windows, label, 2, 1e-3)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +27,7 @@ def root(tmp_path_factory):
     """A checkout with an untrained model of each kind, around level k for activity k."""
     root = tmp_path_factory.mktemp("root")
     for file, channels in (("full/models/six-seed0", 6), ("quick/models/one-seed2", 1)):
-        save_window_generator(*untrained(channels), root / "results" / f"{file}.keras")
+        save_generator(*untrained(channels), root / "results" / f"{file}.keras")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(synthetic, "ROOT", root)
         yield root
@@ -71,11 +70,11 @@ def test_a_model_of_other_channels_or_activities_or_a_damaged_one_is_refused(roo
     front = front | {"labels": [11, 2, 3, 4, 5, 6]}
     for part in ("predictors", "first"):
         front[part] = dict(zip(front["labels"], front[part].values(), strict=True))
-    save_window_generator(generator, front, tmp_path / "one-seed0.keras")
+    save_generator(generator, front, tmp_path / "one-seed0.keras")
     with pytest.raises(ValueError, match=r"labels \[11, 2, 3, 4, 5, 6\]: it is not what its name says"):
         load_model(tmp_path / "one-seed0.keras")
     (tmp_path / "one-seed1.keras").write_bytes(one[:1000])
-    with pytest.raises(ValueError, match=r"one-seed1\.keras is not a trained generator"):
+    with pytest.raises(ValueError, match=r"no trained generator can be read from .*one-seed1\.keras"):
         load_model(tmp_path / "one-seed1.keras")
 
 
@@ -84,15 +83,17 @@ def test_windows_come_labelled_and_in_order(model, samples):
     assert samples["activity"].tolist() == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]
     np.testing.assert_allclose(samples["x"][:, 0].mean(axis=1), samples["activity"], atol=0.5)
     assert (samples["channels"], samples["rate"], samples["seed"]) == (CHANNELS, 50, 3)
-    drawn, _ = sample_windows(model["generator"], model["front"], dict.fromkeys(range(1, 7), 2), 128, seed=3)
+    drawn, _ = sample_windows(
+        model["generator"], model["whitening"], dict.fromkeys(range(1, 7), 2), 128, seed=3
+    )
     np.testing.assert_array_equal(samples["x"], drawn)
 
 
 @pytest.mark.parametrize("activity", ["SITTING", "sitting", 4, np.int16(4), [4], ["SITTING"], np.array([4])])
-def test_an_activity_is_the_same_by_any_name_and_alone_or_among_others(model, samples, activity):
-    alone = sample(model, activity, windows=2, seed=3)
-    assert alone["activity"].tolist() == [4, 4]
-    np.testing.assert_array_equal(alone["x"], samples["x"][6:8])
+def test_an_activity_is_the_same_by_any_name(model, activity):
+    drawn = sample(model, activity, windows=2, seed=3)
+    assert drawn["activity"].tolist() == [4, 4]
+    np.testing.assert_array_equal(drawn["x"], sample(model, 4, windows=2, seed=3)["x"])
 
 
 def test_the_seed_decides(model):
@@ -111,7 +112,7 @@ def test_each_window_continues_its_own_prefix(model):
     drawn = sample(model, ["STANDING", "LAYING"], windows=2, seconds=0.2, seed=1, prefix=prefix)
     assert drawn["x"].shape == (4, 10, 6) and drawn["known_steps"] == 9
     given = {5: prefix[:2].astype(np.float32), 6: prefix[2:].astype(np.float32)}
-    expected, _ = sample_windows(model["generator"], model["front"], {5: 2, 6: 2}, 10, 1, prefix=given)
+    expected, _ = sample_windows(model["generator"], model["whitening"], {5: 2, 6: 2}, 10, 1, prefix=given)
     np.testing.assert_array_equal(drawn["x"], expected)
     assert (drawn["x"] != sample(model, [5, 6], windows=2, seconds=0.2, seed=1)["x"]).mean() > 0.9
 
@@ -127,6 +128,10 @@ def test_each_window_continues_its_own_prefix(model):
         ({"windows": 2.5}, "windows=2.5: give a whole number"),
         ({"seconds": 0.01}, r"seconds=0\.01: one sample takes 0\.02 s"),
         ({"seconds": float("nan")}, "seconds=nan"),
+        ({"seconds": "long"}, "seconds='long'"),
+        ({"seed": None}, "seed None: give a whole number, at least 0"),
+        ({"seed": -1}, "seed -1: give a whole number"),
+        ({"sigma_temperature": 0}, "temperatures must be positive, not 1.0 and 0"),
         ({"prefix": np.zeros((3, 5, 6))}, r"\(3, 5, 6\): 10 windows .* \(10, known steps, 6\).*total_acc_x"),
         ({"prefix": np.zeros((10, 5))}, r"shape \(10, 5\)"),
         ({"prefix": np.zeros((10, 0, 6))}, r"shape \(10, 0, 6\)"),
@@ -136,6 +141,11 @@ def test_each_window_continues_its_own_prefix(model):
 def test_wrong_arguments_get_a_clear_error(model, arguments, message):
     with pytest.raises(ValueError, match=message):
         sample(model, **arguments)
+
+
+def test_a_model_that_load_model_did_not_load_is_refused():
+    with pytest.raises(ValueError, match="model='six': give what load_model returns"):
+        sample("six")
 
 
 def test_the_table_has_a_row_for_each_moment(samples):
@@ -186,9 +196,9 @@ def test_the_archives_own_parser_reads_the_layout(samples, tmp_path):
         content = (folder / "train" / "Inertial Signals" / f"{name}_train.txt").read_bytes()
         assert {len(line) for line in content.split(b"\r\n")} == {128 * 16, 0}
         np.testing.assert_allclose(
-            har._parse(name, content, har.WINDOW, np.float32), samples["x"][:, :, channel], rtol=1e-6
+            uci_har._parse(name, content, har.WINDOW, np.float32), samples["x"][:, :, channel], rtol=1e-6
         )
-    labels = har._parse("y_train.txt", (folder / "train" / "y_train.txt").read_bytes(), 1, np.int16)
+    labels = uci_har._parse("y_train.txt", (folder / "train" / "y_train.txt").read_bytes(), 1, np.int16)
     np.testing.assert_array_equal(labels[:, 0], samples["activity"])
     assert "4 SITTING\n" in (folder / "activity_labels.txt").read_text()
     # What nobody measured is not there.

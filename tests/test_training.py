@@ -13,13 +13,13 @@ import keras
 import numpy as np
 import pytest
 
-from sensegen_utils.generator import build_generator, mixture_nll
-from sensegen_utils.series import training_chunks
-from sensegen_utils.training import (
+from sensegen_utils.data.recordings import training_chunks
+from sensegen_utils.model.generator import build_generator, load_generator
+from sensegen_utils.model.mixture import mixture_nll
+from sensegen_utils.model.training import (
     drop_optimizer,
     evaluate_nll,
     fingerprint,
-    load_generator,
     log_path,
     read_log,
     resume,
@@ -141,7 +141,7 @@ def test_a_non_finite_loss_stops_with_a_clear_error_and_keeps_the_last_good_weig
     with pytest.raises(FloatingPointError, match=r"nan in epoch 1, update 0.*g\.keras.*--fresh"):
         train(tmp_path / "g.keras", 3, extra=[poison])
     assert np.isfinite(read_log(tmp_path / "g.keras").loss).all()
-    assert all(np.isfinite(weight).all() for weight in load_generator(tmp_path / "g.keras").get_weights())
+    assert all(np.isfinite(weight).all() for weight in load_generator(tmp_path / "g.keras")[0].get_weights())
 
 
 def test_a_published_checkpoint_has_the_same_weights_and_is_not_trained_on(tmp_path):
@@ -153,7 +153,7 @@ def test_a_published_checkpoint_has_the_same_weights_and_is_not_trained_on(tmp_p
     assert resume(model, checkpoint, SETTINGS) == 2
     for one, other in zip(model.get_weights(), trained.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    np.testing.assert_array_equal(load_generator(checkpoint).get_weights()[0], trained.get_weights()[0])
+    np.testing.assert_array_equal(load_generator(checkpoint)[0].get_weights()[0], trained.get_weights()[0])
     with pytest.raises(ValueError, match=r"g\.keras holds the final weights of 2 epochs.*--fresh"):
         train(checkpoint, 3)
 
@@ -216,7 +216,7 @@ def test_loading_a_missing_generator_says_what_makes_it(tmp_path):
 def test_a_generator_loads_in_a_process_that_imports_nothing_else(tmp_path):
     checkpoint = tmp_path / "g.keras"
     train(checkpoint, 1)
-    code = f"from sensegen_utils.training import load_generator; load_generator({str(checkpoint)!r})"
+    code = f"from sensegen_utils.model.generator import load_generator; load_generator({str(checkpoint)!r})"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

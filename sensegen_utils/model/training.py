@@ -1,7 +1,9 @@
 """Train with Keras's own fit, resumable at every epoch: checkpoints, the loss log, and the callbacks."""
 
 import hashlib
+import itertools
 import json
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -12,11 +14,14 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from sensegen_utils.fast_lstm import FastLSTM
-from sensegen_utils.records import atomic_path, this_machine
-from sensegen_utils.series import training_chunks
+from sensegen_utils.data.recordings import training_chunks
+from sensegen_utils.files import atomic_path
+from sensegen_utils.model.generator import load_generator
+from sensegen_utils.model.whitening import inputs_and_targets
+from sensegen_utils.provenance import this_machine
 
 SETTINGS_MEMBER = "training.json"
+START_AGAIN = "run ./run_all.sh with --fresh, or delete the file, to start again"
 
 
 def set_seed(seed):
@@ -48,28 +53,21 @@ def resume(model, checkpoint, settings):
     checkpoint = Path(checkpoint)
     if not checkpoint.exists():
         return 0
-    next_step = "run ./run_all.sh with --fresh, or delete the file, to start again"
     try:
-        saved = _read(checkpoint)
-    except (zipfile.BadZipFile, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{checkpoint} is damaged ({error}): {next_step}") from error
-    wanted = _with_version(settings)
-    different = [key for key in wanted.keys() | saved["settings"].keys()
-                 if wanted.get(key) != saved["settings"].get(key)]  # fmt: skip
-    if different:
-        details = ", ".join(
-            f"{key} {saved['settings'].get(key)!r}, now {wanted.get(key)!r}" for key in sorted(different)
-        )
-        raise ValueError(f"{checkpoint} was made with other settings ({details}): {next_step}")
-    try:
-        model.optimizer.build(model.trainable_variables)
-        if saved["optimizer"]:
-            model.load_weights(checkpoint)
-        else:
-            model.set_weights(load_generator(checkpoint).get_weights())
+        saved, wanted = _read(checkpoint), _with_version(settings)
+        old = saved["settings"]
+        different = [key for key in sorted(wanted.keys() | old.keys()) if wanted.get(key) != old.get(key)]
+        if not different:
+            model.optimizer.build(model.trainable_variables)
+            if saved["optimizer"]:
+                model.load_weights(checkpoint)
+            else:
+                model.set_weights(load_generator(checkpoint)[0].get_weights())
+            return saved["epochs"]
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{checkpoint} is damaged ({error}): {next_step}") from error
-    return saved["epochs"]
+        raise ValueError(f"{checkpoint} is damaged ({error}): {START_AGAIN}") from error
+    details = ", ".join(f"{key} {old.get(key)!r}, now {wanted.get(key)!r}" for key in different)
+    raise ValueError(f"{checkpoint} was made with other settings ({details}): {START_AGAIN}")
 
 
 def save_checkpoint(model, checkpoint, settings, epochs, machines=()):
@@ -84,8 +82,7 @@ def save_checkpoint(model, checkpoint, settings, epochs, machines=()):
 def trained_on(checkpoint):
     """The machines and commits that trained a checkpoint, in order: a run that is resumed can have several.
 
-    Whoever opens the notebook of a finished run only loads it, and the record says so by this list. Empty if
-    the checkpoint is older than the list.
+    Empty if the checkpoint is older than this list.
     """
     return _read(checkpoint).get("trained_on", [])
 
@@ -96,7 +93,7 @@ def drop_optimizer(checkpoint):
     Whoever has the file can evaluate and sample; `training_callbacks` refuses to train it further.
     """
     saved = _read(checkpoint)
-    _write(load_generator(checkpoint), checkpoint, saved | {"optimizer": False})
+    _write(load_generator(checkpoint)[0], checkpoint, saved | {"optimizer": False})
 
 
 def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_every=10):
@@ -111,7 +108,7 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
     if epochs_done and not _read(checkpoint)["optimizer"]:
         raise ValueError(
             f"{checkpoint} holds the final weights of {epochs_done} epochs without the optimizer, so it "
-            f"cannot be trained on to {epochs}: run ./run_all.sh with --fresh, or delete it, to start again"
+            f"cannot be trained on to {epochs}: {START_AGAIN}"
         )
     log = log_path(checkpoint)
     _trim_log(log, epochs_done)
@@ -135,14 +132,9 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
     def time_epoch(epoch, logs):
         logs["seconds"] = round(time.monotonic() - now["start"], 3)
 
-    def save():
+    def save(logs=None):
         save_checkpoint(model, checkpoint, settings, now["epochs"], machines)
         now["saved"] = time.monotonic()
-
-    def finish(logs=None):
-        # Also if the last epoch is saved already: an optimizer that averages weights has just set them.
-        save()
-        bar.close()
 
     def finish_epoch(epoch, logs):
         now["epochs"] = epoch + 1
@@ -151,40 +143,72 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
         bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
         bar.update()
 
-    on = keras.callbacks.LambdaCallback
+    def finish(logs=None):
+        save()  # also what is saved already: an optimizer that averages weights has just set them
+        bar.close()
+
+    on, reset = keras.callbacks.LambdaCallback, lambda logs=None: reset_state(model)
     return [
         on(
-            on_epoch_begin=begin_epoch,
-            on_train_batch_end=check_loss,
-            on_test_begin=lambda logs=None: reset_state(model),
+            on_epoch_begin=begin_epoch, on_train_batch_end=check_loss, on_test_begin=reset,
             on_epoch_end=time_epoch,
         ),
         # The log comes before the checkpoint: resuming cuts a row too many, but could not restore one.
         keras.callbacks.CSVLogger(log, append=True),
         on(on_epoch_end=finish_epoch, on_train_end=finish),
-    ]
+    ]  # fmt: skip
 
 
-def keep_best(model, checkpoint, settings, epochs_done):
-    """Keras callback that keeps the weights of the least ``val_loss`` in a file of their own, for `resume`.
+def training_batches(whitening, draw, batch_size, seed, first_epoch=0):
+    """Endless batches of `inputs_and_targets`, for ``fit(..., steps_per_epoch=number // batch_size)``.
 
-    Training goes to its end, since the learning rate is scheduled for it; what is kept is what early stopping
-    would have found. Returns the callback; the file is `best_path`. To be listed before
-    `training_callbacks`, so that no checkpoint is ahead of it.
+    ``draw`` takes a NumPy generator and returns the windows and labels of one epoch, always equally many.
+    Epoch k has its own generator, from ``seed`` and k, so that training which goes on at ``first_epoch`` sees
+    what it would have seen. A last batch that is not full is left out, other windows each time.
     """
-    now = {"best": read_log(checkpoint).val_loss[:epochs_done].min() if epochs_done else np.inf}
+    for epoch in itertools.count(first_epoch):
+        rng = np.random.default_rng([seed, epoch])
+        inputs, targets = inputs_and_targets(whitening, *draw(rng))
+        order = rng.permutation(len(inputs))
+        for start in range(0, len(order) - batch_size + 1, batch_size):
+            rows = order[start : start + batch_size]
+            yield inputs[rows], targets[rows]
+
+
+def warmup_cosine(learning_rate, epochs, updates):
+    """Learning rate over ``epochs`` x ``updates``: one epoch of warm-up to its peak, then a cosine to 0."""
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, (epochs - 1) * updates, warmup_target=learning_rate, warmup_steps=updates
+    )
+
+
+def fit_keeping_best(generator, whitening, draw, validation, checkpoint, settings, seed, updates):
+    """Train a compiled G on windows, resumable, and leave it with the weights of its best epoch.
+
+    ``draw`` is that of `training_batches`, ``validation`` the windows and labels whose NLL decides;
+    ``settings`` describes the training and holds "batch" and "epochs"; an epoch has ``updates``. Training
+    goes to its end, since the learning rate is scheduled for it; what is kept, in a file of its own, is what
+    early stopping would have found. Returns the best epoch (from 1) and the log. Raises as `resume`.
+    """
+    best, epochs = Path(checkpoint).with_name(f"{Path(checkpoint).stem}-best.keras"), settings["epochs"]
+    done = resume(generator, checkpoint, settings)
+    least = {"loss": read_log(checkpoint).val_loss[:done].min() if done else np.inf}
 
     def keep(epoch, logs):
-        if logs["val_loss"] < now["best"]:
-            now["best"] = logs["val_loss"]
-            save_checkpoint(model, best_path(checkpoint), settings, epoch + 1, [this_machine()])
+        if logs["val_loss"] < least["loss"]:
+            least["loss"] = logs["val_loss"]
+            save_checkpoint(generator, best, settings, epoch + 1, [this_machine()])
 
-    return keras.callbacks.LambdaCallback(on_epoch_end=keep)
-
-
-def best_path(checkpoint):
-    """Path of the weights that `keep_best` keeps for a checkpoint."""
-    return Path(checkpoint).with_name(f"{Path(checkpoint).stem}-best.keras")
+    if done < epochs:
+        callbacks = training_callbacks(generator, checkpoint, settings, done, epochs)
+        generator.fit(
+            training_batches(whitening, draw, settings["batch"], seed, done), steps_per_epoch=updates,
+            initial_epoch=done, epochs=epochs, shuffle=False, verbose=0,
+            validation_data=inputs_and_targets(whitening, *validation), validation_batch_size=512,
+            # The best weights first, so that no checkpoint is ahead of them.
+            callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=keep), *callbacks],
+        )  # fmt: skip
+    return resume(generator, best, settings), read_log(checkpoint)
 
 
 def evaluate_nll(generator, series, chunk_steps=20):
@@ -192,17 +216,6 @@ def evaluate_nll(generator, series, chunk_steps=20):
     inputs, targets = training_chunks(series, chunk_steps)
     reset_state(generator)
     return generator.evaluate(inputs, targets, batch_size=len(series), verbose=0)
-
-
-def load_generator(path):
-    """Load a trained G. Raises ValueError naming the file and the next step if it is missing or damaged."""
-    try:
-        return keras.saving.load_model(path, {"sensegen>FastLSTM": FastLSTM}, compile=False)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"no trained generator can be read from {path} ({error}): run notebook {Path(path).stem[:2]} "
-            "with the same parameters, or ./run_all.sh"
-        ) from error
 
 
 def log_path(checkpoint):
@@ -250,7 +263,5 @@ def _with_version(settings):
 
 
 if __name__ == "__main__":  # for maintainers, before they commit the checkpoints of a finished run
-    import sys
-
     for name in sys.argv[1:]:
         drop_optimizer(name)

@@ -1,15 +1,11 @@
 """A drop-in `keras.layers.LSTM` that trains on a CPU in a third to two thirds of the time.
 
-Training on a few short chunks at a time is bound by overhead, not by arithmetic: stock Keras dispatches
-dozens of small operations per time step, and adds one outer product to each weight gradient at every step.
-Here, as in a TensorFlow prototype this follows (and in cuDNN), the input product `x @ W + b` leaves the time
-loop as one product over all steps; a custom gradient stacks the gate gradients over time, so that each
-weight gradient is one product after the loop; and XLA compiles what must stay sequential, the two loops with
-their recurrent products and gate arithmetic. The large products stay outside of XLA, which is slow at the
-transposed ones and would keep TensorFlow from running them beside the loop of the layer below.
-
-With large batches the matrix products dominate. There the loops, which XLA runs on one core, are what keeps
-the second core idle, so the batch is cut in two; and passes over memory in the gate arithmetic are saved.
+Stock Keras dispatches dozens of small operations per time step, and adds one outer product to each weight
+gradient at every step. Here, as in cuDNN, the input product `x @ W + b` is one product over all steps; a
+custom gradient stacks the gate gradients over time, so each weight gradient is one product after the loop;
+and XLA compiles what must stay sequential, the two loops. The large products stay outside of XLA, which is
+slow at the transposed ones and would keep TensorFlow from running them beside the loop of the layer below.
+With large batches XLA's loops keep the second core idle, so the batch is cut in two.
 """
 
 import keras
@@ -110,12 +106,8 @@ def _lstm(inputs, h, c, kernel, recurrent, bias):
 class FastLSTM(keras.layers.LSTM):
     """`keras.layers.LSTM` with the same arguments, weights, files and results up to rounding, only faster.
 
-    It falls back to the stock loop with a mask, with dropout in training, with other activations than tanh
-    and sigmoid, without a bias, with a GPU (cuDNN is faster still) or `use_cudnn=True`, under another backend
-    than TensorFlow, in half precision, and for batches of unknown size, above `MAX_BATCH`, or outside of
-    training above `SMALL_BATCH`, where memory for the gates would be wasted. The number of time steps may be
-    unknown, but XLA compiles anew (about half a second) for each length and batch size it meets. Gradients
-    are of first order only, and jit_compile=True of a whole model is not needed.
+    Where `_is_fast` says no, and for batches of unknown size, it falls back to the stock loop. XLA compiles
+    anew (about half a second) for each length and batch size. Gradients are of first order only.
     """
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
@@ -139,7 +131,7 @@ class FastLSTM(keras.layers.LSTM):
         return (
             keras.backend.backend() == "tensorflow"
             and batch is not None
-            and batch <= (MAX_BATCH if training else SMALL_BATCH)
+            and batch <= (MAX_BATCH if training else SMALL_BATCH)  # else memory for the gates is wasted
             and not any(m is not None for m in keras.tree.flatten(mask))
             and not (training and (self.dropout or self.recurrent_dropout))
             and self.activation is keras.activations.tanh
@@ -147,7 +139,7 @@ class FastLSTM(keras.layers.LSTM):
             and self.use_bias
             and self.use_cudnn is not True
             and self.compute_dtype in ("float32", "float64")
-            and not tf.config.get_visible_devices("GPU")
+            and not tf.config.get_visible_devices("GPU")  # cuDNN is faster still
         )
 
 

@@ -6,20 +6,23 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from sensegen_utils import window_generator
-from sensegen_utils.first_sample import first_sample_nll
-from sensegen_utils.linear_prediction import innovations, log_volume
-from sensegen_utils.window_generator import (
-    build_window_generator,
-    fit_front,
-    innovation_nll,
-    innovation_pit,
-    inputs_and_targets,
-    load_window_generator,
-    sample_windows,
-    save_window_generator,
-    training_batches,
+from sensegen_utils.model import sampling
+from sensegen_utils.model.generator import (
+    build_generator,
+    load_generator,
+    save_generator,
     window_nll,
+    window_pit,
+)
+from sensegen_utils.model.mixture import innovation_nll
+from sensegen_utils.model.sampling import sample_windows
+from sensegen_utils.model.training import training_batches
+from sensegen_utils.model.whitening import (
+    first_sample_nll,
+    fit_whitening,
+    innovations,
+    inputs_and_targets,
+    log_volume,
 )
 
 ORDER, FLOOR = 3, [1e-3, 2e-3]
@@ -38,14 +41,14 @@ LABEL = np.repeat([2, 5], [200, 150])
 
 
 @pytest.fixture(scope="module")
-def front():
-    return fit_front(WINDOWS, LABEL, ORDER, FLOOR)
+def whitening():
+    return fit_whitening(WINDOWS, LABEL, ORDER, FLOOR)
 
 
 @pytest.fixture(scope="module")
 def generator():
     keras.utils.set_random_seed(0)
-    return build_window_generator(2, 2, lstm_units=8)
+    return build_generator(8, 1, channels=2, labels=2)
 
 
 def one_component(generator, sharpness, kernel):
@@ -58,17 +61,17 @@ def one_component(generator, sharpness, kernel):
     return copy
 
 
-def test_inputs_are_the_past_and_targets_the_present(front):
-    inputs, targets = inputs_and_targets(front, WINDOWS, LABEL)
+def test_inputs_are_the_past_and_targets_the_present(whitening):
+    inputs, targets = inputs_and_targets(whitening, WINDOWS, LABEL)
     assert inputs.shape == (350, 39, 6) and targets.shape == (350, 39, 4)
-    left = innovations(WINDOWS[200:], front["predictors"][5])
+    left = innovations(WINDOWS[200:], whitening["predictors"][5])
     np.testing.assert_array_equal(inputs[200:, :, :2], left[:, :-1])
     np.testing.assert_array_equal(targets[200:, :, :2], left[:, 1:])
     np.testing.assert_allclose(
-        inputs[:, :, 2:4] * front["deviation"] + front["mean"], WINDOWS[:, :-1], atol=1e-5
+        inputs[:, :, 2:4] * whitening["deviation"] + whitening["mean"], WINDOWS[:, :-1], atol=1e-5
     )
     np.testing.assert_array_equal(inputs[:200, :, 4:], np.broadcast_to([1, 0], (200, 39, 2)))
-    deviations = np.diag(front["predictors"][5]["factors"][ORDER])
+    deviations = np.diag(whitening["predictors"][5]["factors"][ORDER])
     np.testing.assert_allclose(targets[200:, 7, 2:] * deviations, np.tile(FLOOR, (150, 1)), rtol=1e-6)
 
 
@@ -84,22 +87,25 @@ def test_nll_is_that_of_a_mixture_of_gaussians():
     assert float(computed[0, 0]) == pytest.approx(-logsumexp(weights + expected), rel=1e-6)
 
 
-def test_nll_of_windows_is_in_their_own_units(front, generator):
-    nll = window_nll(generator, front, WINDOWS, LABEL)
+def test_nll_of_windows_is_in_their_own_units(whitening, generator):
+    nll = window_nll(generator, whitening, WINDOWS, LABEL)
     assert nll.shape == (350, 40)
-    inputs, targets = inputs_and_targets(front, WINDOWS[:1], LABEL[:1])
-    expected = innovation_nll(targets, generator(inputs))[0] + log_volume(front["predictors"][2], 40)[1:]
+    inputs, targets = inputs_and_targets(whitening, WINDOWS[:1], LABEL[:1])
+    volume = log_volume(whitening["predictors"][2], 40)[1:]
+    expected = innovation_nll(targets, generator(inputs))[0] + volume
     np.testing.assert_allclose(nll[0, 1:], expected, rtol=1e-5)
-    np.testing.assert_allclose(nll[:200, 0], first_sample_nll(front["first"][2], WINDOWS[:200, 0]), rtol=1e-5)
-    tenfold = fit_front(10 * WINDOWS, LABEL, ORDER, np.multiply(10, FLOOR))
+    np.testing.assert_allclose(
+        nll[:200, 0], first_sample_nll(whitening["first"][2], WINDOWS[:200, 0]), rtol=1e-5
+    )
+    tenfold = fit_whitening(10 * WINDOWS, LABEL, ORDER, np.multiply(10, FLOOR))
     np.testing.assert_allclose(
         window_nll(generator, tenfold, 10 * WINDOWS, LABEL), nll + 2 * np.log(10), rtol=1e-3, atol=1e-3
     )
 
 
-def test_standard_normal_innovations_give_back_the_process(front, generator):
+def test_standard_normal_innovations_give_back_the_process(whitening, generator):
     drawn, labels = sample_windows(
-        one_component(generator, 0.0, kernel=0), front, {5: 300, 2: 400}, 40, seed=0
+        one_component(generator, 0.0, kernel=0), whitening, {5: 300, 2: 400}, 40, seed=0
     )
     assert drawn.shape == (700, 40, 2) and drawn.dtype == np.float32
     assert (labels == np.repeat([5, 2], [300, 400])).all()
@@ -114,17 +120,17 @@ def test_standard_normal_innovations_give_back_the_process(front, generator):
         assert ours == pytest.approx(theirs, abs=0.03)
 
 
-def test_a_block_of_steps_is_the_model_run_step_by_step(front, generator):
+def test_a_block_of_steps_is_the_model_run_step_by_step(whitening, generator):
     sharp = one_component(generator, 20.0, kernel=1)
-    no_floor = front | {"floor": np.full(2, 1e-9)}
+    no_floor = whitening | {"floor": np.full(2, 1e-9)}
     real = WINDOWS[:3]
     continued, _ = sample_windows(sharp, no_floor, {2: 3}, 5, seed=0, prefix={2: real})
     whole = real
     for step in range(5):
         padded = np.concatenate([whole, np.zeros((3, 1, 2), np.float32)], axis=1)
-        inputs, _ = inputs_and_targets(front, padded, LABEL[:3])
+        inputs, _ = inputs_and_targets(whitening, padded, LABEL[:3])
         mean = np.asarray(sharp(inputs))[:, -1, 24:26]
-        predictors = front["predictors"][2]
+        predictors = whitening["predictors"][2]
         past = (whole[:, -ORDER:] - predictors["mean"]).reshape(3, -1)
         value = (
             past @ predictors["weights"][ORDER] + mean @ predictors["factors"][ORDER].T + predictors["mean"]
@@ -133,82 +139,81 @@ def test_a_block_of_steps_is_the_model_run_step_by_step(front, generator):
         whole = np.concatenate([whole, value[:, None].astype(np.float32)], axis=1)
 
 
-def test_samples_depend_on_the_seed_alone(front, generator, monkeypatch):
-    drawn, _ = sample_windows(generator, front, {2: 5}, 150, seed=1)
-    np.testing.assert_array_equal(sample_windows(generator, front, {5: 1, 2: 5}, 150, seed=1)[0][1:], drawn)
-    np.testing.assert_array_equal(sample_windows(generator, front, {2: 5}, 70, seed=1)[0], drawn[:, :70])
-    assert (sample_windows(generator, front, {2: 5}, 150, seed=2)[0] != drawn).mean() > 0.9
-    monkeypatch.setattr(window_generator, "SERIES_AT_ONCE", 2)
-    blocks, _ = sample_windows(generator, front, {2: 5}, 10, seed=1)
+def test_samples_depend_on_the_seed_alone(whitening, generator, monkeypatch):
+    drawn, _ = sample_windows(generator, whitening, {2: 5}, 150, seed=1)
+    np.testing.assert_array_equal(sample_windows(generator, whitening, {2: 5}, 70, seed=1)[0], drawn[:, :70])
+    assert (sample_windows(generator, whitening, {2: 5}, 150, seed=2)[0] != drawn).mean() > 0.9
+    monkeypatch.setattr(sampling, "SERIES_AT_ONCE", 2)
+    blocks, _ = sample_windows(generator, whitening, {2: 5}, 10, seed=1)
     assert np.unique(blocks[:, 0, 0]).size == 5
 
 
-def test_one_file_holds_all_that_it_takes(front, generator, tmp_path):
+def test_one_file_holds_all_that_it_takes(whitening, generator, tmp_path):
     path = tmp_path / "07.keras"
-    save_window_generator(generator, front, path)
-    loaded, its_front = load_window_generator(path)
+    save_generator(generator, whitening, path)
+    loaded, its_whitening = load_generator(path)
     ours, theirs = (
-        sample_windows(*pair, {2: 4}, 30, seed=0)[0] for pair in ((generator, front), (loaded, its_front))
+        sample_windows(*pair, {2: 4}, 30, seed=0)[0]
+        for pair in ((generator, whitening), (loaded, its_whitening))
     )
     np.testing.assert_array_equal(ours, theirs)
     generator.save(tmp_path / "bare.keras")
-    with pytest.raises(ValueError, match=r"bare\.keras is not a trained generator of windows"):
-        load_window_generator(tmp_path / "bare.keras")
+    assert load_generator(tmp_path / "bare.keras")[1] is None
 
 
-def test_batches_of_an_epoch_do_not_depend_on_where_training_began(front):
+def test_batches_of_an_epoch_do_not_depend_on_where_training_began(whitening):
     def draw(rng):
         rows = rng.integers(len(WINDOWS), size=50)
         return WINDOWS[rows], LABEL[rows]
 
-    batches = list(islice(training_batches(front, draw, 20, seed=3), 6))
+    batches = list(islice(training_batches(whitening, draw, 20, seed=3), 6))
     assert [inputs.shape for inputs, _ in batches] == [(20, 39, 6)] * 6
-    resumed = list(islice(training_batches(front, draw, 20, seed=3, first_epoch=2), 2))
+    resumed = list(islice(training_batches(whitening, draw, 20, seed=3, first_epoch=2), 2))
     for ours, theirs in zip(batches[4:], resumed, strict=True):
         np.testing.assert_array_equal(ours[0], theirs[0])
         np.testing.assert_array_equal(ours[1], theirs[1])
-    first = inputs_and_targets(front, *draw(np.random.default_rng([3, 0])))[0]
+    first = inputs_and_targets(whitening, *draw(np.random.default_rng([3, 0])))[0]
     shown = np.concatenate([inputs for inputs, _ in batches[:2]])
     assert {row.tobytes() for row in shown} <= {row.tobytes() for row in first}
 
 
-def test_pit_is_uniform_where_the_mixture_is_right_and_not_where_it_is_too_wide(front, generator):
-    drawn, labels = sample_windows(generator, front, {2: 300, 5: 300}, 40, seed=0)
-    pit = innovation_pit(generator, front, drawn, labels)
+def test_pit_is_uniform_where_the_mixture_is_right_and_not_where_it_is_too_wide(whitening, generator):
+    drawn, labels = sample_windows(generator, whitening, {2: 300, 5: 300}, 40, seed=0)
+    pit = window_pit(generator, whitening, drawn, labels)
     assert pit.shape == (600, 40, 2)
     share = np.histogram(pit, bins=10, range=(0, 1))[0] / pit.size
     np.testing.assert_allclose(share, 0.1, atol=0.01)
-    wide = innovation_pit(one_component(generator, -1.0, kernel=0), front, WINDOWS, LABEL)
+    wide = window_pit(one_component(generator, -1.0, kernel=0), whitening, WINDOWS, LABEL)
     assert np.histogram(wide, bins=10, range=(0, 1))[0][[0, -1]].max() < 0.02 * wide.size
 
 
 def test_without_predictors_only_the_mean_is_taken_away(generator):
-    front = fit_front(WINDOWS, LABEL, 0, FLOOR)
-    inputs, targets = inputs_and_targets(front, WINDOWS, LABEL)
+    whitening = fit_whitening(WINDOWS, LABEL, 0, FLOOR)
+    inputs, targets = inputs_and_targets(whitening, WINDOWS, LABEL)
     own = WINDOWS[LABEL == 5] - WINDOWS[LABEL == 5].mean((0, 1))
-    inverse = np.linalg.inv(front["predictors"][5]["factors"][0])
+    inverse = np.linalg.inv(whitening["predictors"][5]["factors"][0])
     np.testing.assert_allclose(targets[LABEL == 5][:, :, :2], own[:, 1:] @ inverse.T, atol=1e-3)
     np.testing.assert_array_equal(inputs[:, 1:, :2], targets[:, :-1, :2])
-    drawn, _ = sample_windows(one_component(generator, 0.0, kernel=0), front, {5: 300}, 40, seed=0)
+    drawn, _ = sample_windows(one_component(generator, 0.0, kernel=0), whitening, {5: 300}, 40, seed=0)
     np.testing.assert_allclose(np.cov(drawn[:, 7].T), np.cov(WINDOWS[LABEL == 5][:, 7].T), atol=0.06)
 
 
 @pytest.mark.parametrize("components", [1, 5])
-def test_any_number_of_components(front, components):
-    small = build_window_generator(2, 2, lstm_units=4, components=components)
+def test_any_number_of_components(whitening, components):
+    small = build_generator(4, 1, components, channels=2, labels=2)
     assert small.output_shape == (None, None, 5 * components)
-    assert np.isfinite(window_nll(small, front, WINDOWS[:3], LABEL[:3])).all()
-    assert sample_windows(small, front, {2: 2}, 5, seed=0)[0].shape == (2, 5, 2)
+    assert np.isfinite(window_nll(small, whitening, WINDOWS[:3], LABEL[:3])).all()
+    assert sample_windows(small, whitening, {2: 2}, 5, seed=0)[0].shape == (2, 5, 2)
 
 
-def test_clear_errors(front, generator):
+def test_clear_errors(whitening, generator):
     with pytest.raises(ValueError, match=r"nothing was fitted to the label 3; there are \[2, 5\]"):
-        sample_windows(generator, front, {3: 1}, 5, seed=0)
+        sample_windows(generator, whitening, {3: 1}, 5, seed=0)
     with pytest.raises(
         ValueError, match=r"prefix of label 2 must have shape \(2, steps, 2\), not \(1, 4, 2\)"
     ):
-        sample_windows(generator, front, {2: 2}, 5, seed=0, prefix={2: np.zeros((1, 4, 2))})
+        sample_windows(generator, whitening, {2: 2}, 5, seed=0, prefix={2: np.zeros((1, 4, 2))})
     broken = keras.models.clone_model(generator)
     broken.set_weights([np.full_like(weight, np.nan) for weight in broken.get_weights()])
-    with pytest.raises(FloatingPointError, match="in window 0 at step 1"):
-        sample_windows(broken, front, {2: 2}, 5, seed=0)
+    with pytest.raises(FloatingPointError, match="in series 0 at step 1"):
+        sample_windows(broken, whitening, {2: 2}, 5, seed=0)

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from sensegen_utils.generator import mixture_nll, split_mixture
-from sensegen_utils.training import reset_state
+from sensegen_utils.model.mixture import mixture_nll, split_mixture
+from sensegen_utils.model.training import reset_state
 
 
 def snapshot(model):
@@ -22,13 +22,12 @@ def restore(model, values):
 def locate_failure(generator, epoch_start, inputs, targets):
     """Replay an epoch from ``epoch_start`` (a `snapshot`), and describe the first update that breaks it.
 
-    ``generator`` is compiled, stateful and trains on chunks as `series.training_chunks` makes them. Returns
-    None if no update of the epoch gives a loss or weights that are not finite. Else a dict: ``update``
-    (counted from 0 in the epoch), whether the loss itself broke or only its gradient, the unlikeliest value
-    of that batch: its ``series``, ``step`` (of the series, so the number of the window on the report's
-    axis) and ``value``; and as G stood before the update ``nll`` of that value (nats, in log space,
-    no floor), ``nearest_sigmas`` (the distance to the nearest component, in that component's sigmas), and
-    ``smallest_sigma`` of all components in the batch (the signal's unit).
+    ``generator`` is compiled, stateful and trains on chunks as `recordings.training_chunks` makes them.
+    Returns None if no update gives a loss or weights that are not finite. Else a dict: "update" (from 0),
+    "loss_is_finite" (then only the gradient broke); of the unlikeliest value of that batch "series", "step"
+    (on the report's axis the number of the window) and "value"; and as G stood before the update "nll" of
+    that value (nats, no floor), "nearest_sigmas" (to the nearest component, in that component's sigmas) and
+    "smallest_sigma" of all components in the batch (the signal's unit).
     """
     restore(generator, epoch_start)
     reset_state(generator)
@@ -44,7 +43,7 @@ def locate_failure(generator, epoch_start, inputs, targets):
         params = generator.predict_on_batch(inputs[chunk])
         nll = np.array(mixture_nll(targets[chunk], params, sigma_floor=0))
         series, step = np.unravel_index(np.nanargmax(nll), nll.shape)
-        _, means, log_sigmas = (np.array(part) for part in split_mixture(params, sigma_floor=0))
+        means, log_sigmas = (np.array(part)[..., 0] for part in split_mixture(params, 0)[1:])
         sigmas = np.exp(log_sigmas.astype(np.float64))
         distances = np.abs(targets[chunk] - means) / sigmas
         return {

@@ -1,0 +1,1 @@
+"""The models: generator, mixture density, whitening filter, discriminator; training and sampling."""

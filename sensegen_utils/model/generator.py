@@ -1,0 +1,164 @@
+"""The generator G: stacked LSTMs whose output is a Gaussian mixture over the next sample.
+
+On the report's axis G reads one channel and nothing else. At 50 Hz a whitening filter stands in front of it
+(`whitening`), and G reads the last innovation, the last sample and the label.
+"""
+
+import io
+import json
+import math
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from sensegen_utils.files import atomic_path
+from sensegen_utils.model.fast_lstm import FastLSTM
+from sensegen_utils.model.mixture import COMPONENTS, innovation_nll, innovation_pit
+from sensegen_utils.model.whitening import (
+    first_sample_nll,
+    first_sample_pit,
+    inputs_and_targets,
+    log_volume,
+)
+
+WHITENING_MEMBER = "front.npz"  # of a .keras file, beside Keras's own members
+OF_ALL = ("mean", "deviation", "floor")
+BY_LABEL = {"predictors": ("mean", "weights", "factors"), "first": ("weights", "means", "covariances")}
+
+
+def build_generator(
+    lstm_units=256,
+    lstm_layers=3,
+    components=COMPONENTS,
+    channels=1,
+    labels=0,
+    batch_size=None,
+    dropout=0.0,
+    tf1_initializers=False,
+    idle_dense=False,
+):
+    """Build G: LSTM layers, a sigmoid layer of 128, a linear layer of components x (1 + 2 x channels).
+
+    Input: the series itself (batch, steps, channels), or with ``labels`` what `inputs_and_targets` makes of
+    windows (batch, steps, 2 x channels + labels). Output: the mixture of the next sample, or of the next
+    innovation, as `mixture` splits it.
+
+    With ``batch_size`` the LSTM layers carry their state from one batch to the next, which is how the
+    report's code trains. ``tf1_initializers`` starts from TensorFlow 1's distributions, as the public code
+    did: Glorot-uniform over the joint LSTM kernel, truncated normal of 0.2 for the dense kernels.
+    ``idle_dense`` adds the Dense(24) of the report's layer table, which stands in no formula of the report.
+
+    Source: report, "Generative Model"; paper, section on the generative model.
+    """
+    hidden = inputs = keras.Input(batch_shape=(batch_size, None, channels + (labels and channels + labels)))
+    dense = {"kernel_initializer": keras.initializers.TruncatedNormal(stddev=0.2)} if tf1_initializers else {}
+    for _ in range(lstm_layers):
+        kernels = tf1_lstm_kernels(hidden.shape[-1], lstm_units) if tf1_initializers else {}
+        lstm = FastLSTM(lstm_units, return_sequences=True, stateful=batch_size is not None, **kernels)
+        hidden = layers.Dropout(dropout)(lstm(hidden)) if dropout else lstm(hidden)
+    hidden = layers.Dense(128, activation="sigmoid", name="DENSE1", **dense)(hidden)
+    outputs = layers.Dense(components * (1 + 2 * channels), name="DENSE2", **dense)(hidden)
+    if idle_dense:
+        outputs = layers.Dense(components, name="dense")(outputs)
+    return keras.Model(inputs, outputs, name="G")
+
+
+def tf1_lstm_kernels(input_size, units):
+    """Keyword arguments that give a Keras LSTM layer TensorFlow 1's initial distribution of its kernels.
+
+    TensorFlow 1 keeps one kernel for input and state together, so its Glorot limit counts both.
+    """
+    limit = math.sqrt(6 / (input_size + units + 4 * units))
+    uniform = keras.initializers.RandomUniform
+    return {name: uniform(-limit, limit) for name in ("kernel_initializer", "recurrent_initializer")}
+
+
+def window_nll(generator, whitening, windows, label):
+    """NLL of each step of windows (n, steps, channels) of labels (n,): (n, steps), nats, channels jointly.
+
+    It is that of the samples in their own units. Raises ValueError for a label that was not in training.
+    """
+    nll = _measure(first_sample_nll, innovation_nll, generator, whitening, windows, label)
+    for name in np.unique(label).tolist():
+        nll[label == name, 1:] += log_volume(whitening["predictors"][name], windows.shape[1])[1:]
+    return nll
+
+
+def window_pit(generator, whitening, windows, label):
+    """Probability integral transform of windows (n, steps, channels): (n, steps, channels), in [0, 1].
+
+    Where each first sample, and then each innovation, lies in its own distribution under G: uniform if G is
+    calibrated. Raises ValueError for a label that was not in training.
+    """
+    return _measure(first_sample_pit, innovation_pit, generator, whitening, windows, label)
+
+
+def loss_of_windows(log, best, validation_nll, steps):
+    """A training log's losses as NLL of whole windows, in nats per step and the channels' units.
+
+    ``log`` holds "loss" and "val_loss" of innovations; ``validation_nll`` is `window_nll`'s mean with the
+    weights of epoch ``best`` (from 1). The two differ by log determinants and first samples, which no
+    training changes. Returns both columns as Series.
+    """
+    known = log.val_loss[best - 1]
+    return tuple(validation_nll + (log[name] - known) * (steps - 1) / steps for name in ("loss", "val_loss"))
+
+
+def save_generator(generator, whitening, path):
+    """Write weights and whitening as one .keras file, in one move: all it takes to draw windows."""
+    arrays = {
+        f"{part} {key} {name}": whitening[part][name][key]
+        for part, keys in BY_LABEL.items()
+        for key in keys
+        for name in whitening["labels"]
+    }
+    content = io.BytesIO()
+    own = {key: whitening[key] for key in OF_ALL}
+    np.savez_compressed(content, labels=json.dumps(whitening["labels"]), **arrays, **own)
+    with atomic_path(path) as temporary:
+        generator.save(temporary, include_optimizer=False)
+        with zipfile.ZipFile(temporary, "a") as archive:
+            archive.writestr(WHITENING_MEMBER, content.getvalue())
+
+
+def load_generator(path):
+    """Load a trained G and its whitening, which is None on the report's axis.
+
+    Raises ValueError, naming the file and the next step, if it is missing or damaged.
+    """
+    try:
+        generator = keras.saving.load_model(path, {"sensegen>FastLSTM": FastLSTM}, compile=False)
+        with zipfile.ZipFile(path) as archive:
+            if WHITENING_MEMBER not in archive.namelist():
+                return generator, None
+            with np.load(io.BytesIO(archive.read(WHITENING_MEMBER))) as arrays:
+                labels = json.loads(str(arrays["labels"]))
+                whitening = {"labels": labels} | {key: arrays[key] for key in OF_ALL}
+                for part, keys in BY_LABEL.items():
+                    whitening[part] = {
+                        name: {key: arrays[f"{part} {key} {name}"] for key in keys} for name in labels
+                    }
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"no trained generator can be read from {Path(path)} ({error}): run the notebook that its name "
+            "begins with (models of windows: 07, your own sensor: 09), or ./run_all.sh"
+        ) from error
+    return generator, whitening
+
+
+def _measure(first, later, generator, whitening, windows, label):
+    """What ``first`` makes of the first samples and their mixture, ``later`` of targets and parameters.
+
+    float32 (n, steps, ...); G runs on 512 windows at a time.
+    """
+    inputs, targets = inputs_and_targets(whitening, windows, label)
+    parts = [slice(start, start + 512) for start in range(0, len(windows), 512)]
+    found = [later(targets[part], generator(inputs[part], training=False)).numpy() for part in parts]
+    measured = np.pad(np.concatenate(found), ((0, 0), (1, 0), *((0, 0),) * (found[0].ndim - 2)))
+    for name in np.unique(label).tolist():
+        rows = label == name
+        measured[rows, 0] = first(whitening["first"][name], windows[rows, 0])
+    return measured
