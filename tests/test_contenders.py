@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from people import BROKEN, TRAIN
 
-from sensegen_utils.baselines import block_bootstrap, sample_var, var_nll
-from sensegen_utils.linear_prediction import fit_by_label
+from sensegen_utils.judge import contenders
+from sensegen_utils.judge.contenders import block_bootstrap, sample_var, var_nll
+from sensegen_utils.model.whitening import fit_by_label
+from sensegen_utils.profiles import PROFILES
 
 RNG = np.random.default_rng(0)
 
@@ -75,3 +78,22 @@ def test_bootstrap_takes_blocks_of_one_activity_and_one_volunteer():
 def test_bootstrap_refuses_what_it_cannot_do(options, message):
     with pytest.raises(ValueError, match=message):
         block_bootstrap(WINDOWS, LABELS, LABELS, **{"counts": {1: 1}, "seed": 0} | options)
+
+
+def test_broken_generators_have_labels_and_are_drawn_by_seed():
+    for name in contenders.BROKEN:
+        generate = getattr(contenders, name.replace(" ", "_"))
+        windows, activity = generate(*TRAIN, 50, seed=3)
+        assert windows.shape == (50, 128, 6) and windows.dtype == np.float32 and activity.shape == (50,)
+        np.testing.assert_array_equal(windows, generate(*TRAIN, 50, seed=3)[0])
+        assert (activity != generate(*TRAIN, 50, seed=4)[1]).any()
+        assert len(generate(*TRAIN, 500)[0]) == 500  # more than there are real ones
+    mean, activity = BROKEN["class mean"]
+    np.testing.assert_allclose(mean[activity == 5][7], TRAIN[0][TRAIN[1] == 5].mean(axis=0), rtol=1e-5)
+    noise, _ = BROKEN["white noise"]
+    np.testing.assert_allclose(noise.std(axis=(0, 1)), TRAIN[0].std(axis=(0, 1)), rtol=0.02)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_profiles_name_contenders_that_there_are(name):
+    assert set(PROFILES[name]["contenders"]) <= set(contenders.CONTENDERS)

@@ -1,0 +1,101 @@
+"""What our generator is compared with: two baselines without a neural network, and four negative controls.
+
+The vector autoregression knows the spectra and cross-spectra of each activity and nothing else: it is our
+whitening filter, with Gaussian innovations in place of the LSTM's. The block bootstrap has every detail right
+but for the seams, and shows what a metric makes of copies. The controls are broken on purpose. Sources: H.
+Luetkepohl, New Introduction to Multiple Time Series Analysis, 2005, chapters 2 and 3; H. R. Kuensch, The
+Jackknife and the Bootstrap for General Stationary Observations, 1989.
+"""
+
+import numpy as np
+
+from sensegen_utils.data.layout import WINDOW
+from sensegen_utils.model.whitening import innovations_by_label, of_label, restore
+
+# The negative controls, functions below: of real windows, labels, a number and a seed windows and labels.
+BROKEN = ("white noise", "shuffled time", "class mean", "copy of training")
+CONTENDERS = ("G", "VAR", "block bootstrap", *BROKEN)
+BLOCK = 32  # samples, 0.64 s: about one step of a walk, so a seam comes once a step
+
+
+def var_nll(predictors, windows, activity):
+    """NLL of each step given those before it, all channels jointly: (n, steps), nats, in the windows' units.
+
+    ``predictors`` are `fit_by_label`'s. Raises ValueError for windows of an activity that they lack.
+    """
+    left, volume = innovations_by_label(windows, activity, predictors)
+    return (0.5 * left.astype(float) ** 2 + 0.5 * np.log(2 * np.pi)).sum(axis=2) + volume
+
+
+def sample_var(predictors, counts, steps, seed):
+    """Draw windows of Gaussian innovations: float32 (n, steps, channels), and their activities (n,).
+
+    ``predictors`` are `fit_by_label`'s, ``counts`` {activity: number}. Each window begins with a draw from
+    the distribution of single samples: none is a copy, none needs a burn-in. Equal arguments give equal
+    windows. Raises ValueError for an activity that ``predictors`` lack.
+    """
+    drawn = []
+    for label, count in counts.items():
+        own = of_label(predictors, label)
+        noise = np.random.default_rng([seed, label]).standard_normal((count, steps, len(own["mean"])))
+        drawn.append(restore(noise, own))
+    return np.concatenate(drawn), np.repeat(list(counts), list(counts.values()))
+
+
+def block_bootstrap(windows, activity, subject, counts, seed, steps=WINDOW, block=BLOCK):
+    """Glue windows from random blocks of real windows: float32 (n, steps, channels), and activities (n,).
+
+    ``windows`` is (n, length, channels), ``activity`` and ``subject`` (n,), ``counts`` {activity: number}. A
+    block is ``block`` successive values from anywhere in a real window. All blocks of a drawn window are of
+    one activity and one volunteer, drawn as often as he or she has windows: others would differ in gravity
+    and gait, and every seam would be a jump. Seams stand at random places, or a judge would look for them
+    there. Raises ValueError for a block longer than the windows, or an activity without windows.
+    """
+    if not 1 <= block <= windows.shape[1]:
+        raise ValueError(f"a block must have 1 to {windows.shape[1]} values, not {block}")
+    blocks = -(-steps // block) + 1  # one more than fills the window: a random part in front is cut off
+    drawn = []
+    for label, count in counts.items():
+        rows = np.flatnonzero(activity == label)
+        if not len(rows):
+            raise ValueError(f"no windows of activity {label}; there are {np.unique(activity).tolist()}")
+        rng = np.random.default_rng([seed, label])
+        people = subject[rng.choice(rows, count)]
+        sources = np.stack([rng.choice(rows[subject[rows] == person], blocks) for person in people])
+        offsets = rng.integers(windows.shape[1] - block + 1, size=(count, blocks, 1)) + np.arange(block)
+        glued = windows[sources[:, :, None], offsets].reshape(count, blocks * block, -1)
+        kept = rng.integers(block, size=(count, 1)) + np.arange(steps)
+        drawn.append(np.take_along_axis(glued, kept[:, :, None], axis=1).astype(np.float32))
+    return np.concatenate(drawn), np.repeat(list(counts), list(counts.values()))
+
+
+def white_noise(windows, activity, count, seed=0):
+    """Noise without memory, with each channel's mean and deviation, and labels it knows nothing of."""
+    mean, deviation = (f(windows, axis=(0, 1), dtype=float) for f in (np.mean, np.std))
+    noise = np.random.default_rng(seed + 1).normal(mean, deviation, (count, *windows.shape[1:]))
+    return noise.astype(np.float32), np.asarray(activity)[_draw(activity, count, seed)]
+
+
+def shuffled_time(windows, activity, count, seed=0):
+    """Real windows whose samples are in random order, the channels of one moment together."""
+    index = _draw(activity, count, seed)
+    order = np.random.default_rng(seed + 1).permuted(np.tile(np.arange(windows.shape[1]), (count, 1)), axis=1)
+    return np.take_along_axis(windows[index], order[:, :, None], axis=1), np.asarray(activity)[index]
+
+
+def class_mean(windows, activity, count, seed=0):
+    """For each activity its mean window, over and over."""
+    labels = np.asarray(activity)[_draw(activity, count, seed)]
+    names, place = np.unique(labels, return_inverse=True)
+    means = np.stack([windows[np.asarray(activity) == name].mean(axis=0) for name in names])
+    return means[place].astype(np.float32), labels
+
+
+def copy_of_training(windows, activity, count, seed=0):
+    """Real windows as they are, each at most once if there are enough."""
+    index = _draw(activity, count, seed)
+    return windows[index], np.asarray(activity)[index]
+
+
+def _draw(activity, count, seed):
+    return np.random.default_rng(seed).choice(len(activity), count, replace=count > len(activity))

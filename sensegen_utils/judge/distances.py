@@ -1,0 +1,217 @@
+"""Distances of generated from real windows, one function for each property of movement; 0 is best.
+
+Each needs two others beside it: its reference, real volunteers against other real ones, and a negative
+control, a broken generator of `contenders`. The docstrings say what a metric cannot see. Results by channel
+are {"mean": ..., "channel 0": ...}. All raise ValueError for windows that `check_windows` refuses.
+"""
+
+import numpy as np
+from scipy.signal import welch
+from scipy.stats import wasserstein_distance
+from sklearn.metrics import pairwise_distances
+
+from sensegen_utils.data.layout import RATE, WINDOW
+from sensegen_utils.judge.checks import check_labels, check_windows, standardised
+from sensegen_utils.judge.utility import POWER_FLOOR, correlations, scaled_features
+
+WALKING = (1, 2, 3)
+TAILS = (0.001, 0.01, 0.99, 0.999)
+
+
+def mmd(real, generated, limit=2000, seed=0):
+    """Unbiased squared maximum mean discrepancy: on standardised "windows" and on standardised "features".
+
+    The kernel is exp(-d^2 / (2 s^2)), s the median distance of two real ones; at most ``limit`` of each side
+    are drawn. Equal distributions have 0 on average. On windows posture dominates, and it is blind to the
+    order of time; `activity_features` see that. Source: A. Gretton et al., JMLR 2012, eq. 3.
+    """
+    check_windows(real, generated)
+    rng = np.random.default_rng(seed)
+    real, generated = (x[rng.permutation(len(x))[:limit]] for x in (real, generated))
+    flat = [x.reshape(len(x), -1) for x in standardised(real, real, generated)]
+    return {"windows": _mmd(*flat), "features": _mmd(*scaled_features(real, generated))}
+
+
+def _mmd(x, y):
+    within_x, within_y = (pairwise_distances(z, metric="sqeuclidean") for z in (x, y))
+    width = 2 * np.median(within_x[np.triu_indices(len(x), 1)])
+    within = [(np.exp(-d / width).sum() - len(d)) / (len(d) * (len(d) - 1)) for d in (within_x, within_y)]
+    return float(sum(within) - 2 * np.exp(-pairwise_distances(x, y, metric="sqeuclidean") / width).mean())
+
+
+def autocorrelation_distance(real, generated, lags=64):
+    """Mean absolute difference of mean autocorrelations of windows, over lags 1 to ``lags`` and channels.
+
+    Each window is scaled to its own variance: people at rest count as much as people who walk. Blind to
+    gravity, amplitudes and phases.
+    """
+    check_windows(real, generated)
+    centred = (x - x.mean(axis=1, keepdims=True, dtype=float) for x in (real, generated))
+    powers = (np.abs(np.fft.rfft(x, 2 * x.shape[1], axis=1)) ** 2 for x in centred)
+    products = (np.fft.irfft(power, axis=1)[:, : lags + 1] for power in powers)
+    means = [(x[:, 1:] / np.maximum(x[:, :1], np.finfo(float).tiny)).mean(axis=0) for x in products]
+    return float(np.abs(np.subtract(*means)).mean())
+
+
+def spectrum_distance(real, generated, floor=POWER_FLOOR):
+    """Mean absolute difference of the mean spectra in decibel, over frequencies, by channel.
+
+    Welch's estimate, segments of half a window; in decibel before the mean, so rest counts as much as walks.
+    Power below ``floor`` (squared units per Hz) counts as that. Blind to phases and gravity.
+    """
+    check_windows(real, generated)
+    powers = (welch(x.astype(float), RATE, nperseg=x.shape[1] // 2, axis=1)[1] for x in (real, generated))
+    means = [(10 * np.log10(np.maximum(power, floor)))[:, 1:].mean(axis=0) for power in powers]
+    return _by_channel(np.abs(np.subtract(*means)).mean(axis=0))
+
+
+def _by_channel(values):
+    return {"mean": float(np.mean(values))} | {f"channel {i}": float(v) for i, v in enumerate(values)}
+
+
+def wasserstein(real, generated, scale=None):
+    """Wasserstein-1 distance of the values, by channel; blind to the order of time.
+
+    In standard deviations of the real windows, or of other windows, ``scale``.
+    """
+    check_windows(real, generated)
+    pair = standardised(real if scale is None else scale, real, generated)
+    return _by_channel(_wasserstein(*(x.reshape(-1, x.shape[2]) for x in pair)))
+
+
+def _wasserstein(real, generated):
+    return [float(wasserstein_distance(*columns)) for columns in zip(real.T, generated.T, strict=True)]
+
+
+def tail_distance(real, generated, tails=TAILS):
+    """Mean absolute difference of quantiles, by channel, in real deviations; blind to the order of time."""
+    check_windows(real, generated)
+    real, generated = (np.quantile(x, tails, axis=(0, 1)) for x in standardised(real, real, generated))
+    return _by_channel(np.abs(real - generated).mean(axis=0))
+
+
+def jerk_distance(real, generated):
+    """Wasserstein-1 distance of the differences of neighbouring samples, by channel.
+
+    In standard deviations of the real differences, so the sampling rate cancels. Blind to gravity and slow
+    movement.
+    """
+    check_windows(real, generated)
+    return wasserstein(*(np.diff(windows.astype(float), axis=1) for windows in (real, generated)))
+
+
+def gait(windows, rate=RATE, harmonics=3):
+    """Step frequency of each window (n,), in Hz, and the share of power at its multiples, (n, harmonics).
+
+    Of the acceleration's norm, or of the first of fewer than three channels. The frequency is the highest
+    peak from 0.5 to 5 Hz; a share is the power within one resolution of the window (0.39 Hz) of 1, 2, ...
+    times it, from all above 0.5 Hz. Blind to phases.
+    """
+    check_windows(windows)
+    steps = windows.shape[1]
+    signal = np.linalg.norm(windows[:, :, :3], axis=2) if windows.shape[2] >= 3 else windows[:, :, 0]
+    tapered = (signal - signal.mean(axis=1, keepdims=True, dtype=float)) * np.hanning(steps)
+    power = np.abs(np.fft.rfft(tapered, 16 * steps)) ** 2  # padded, else the peak is known to 0.39 Hz only
+    frequencies = np.fft.rfftfreq(16 * steps, 1 / rate)
+    power[:, frequencies < 0.5] = 0
+    peak = frequencies[power[:, frequencies <= 5].argmax(axis=1)]
+    total = np.maximum(power.sum(axis=1), np.finfo(float).tiny)
+    near = [np.abs(frequencies - k * peak[:, None]) <= rate / steps for k in range(1, harmonics + 1)]
+    return peak, np.stack([(power * each).sum(axis=1) / total for each in near], axis=1)
+
+
+def gait_distance(real, real_activity, generated, generated_activity, walking=WALKING, rate=RATE):
+    """Distance of what `gait` finds in windows of walking: "frequency" (Hz) and "harmonics" (share of power).
+
+    Wasserstein-1 distances over the windows of one activity, also given as "frequency 1" and so on, then the
+    mean over ``walking``. Blind to phases, and to rest. Raises ValueError if a side lacks an activity.
+    """
+    check_windows(real, generated)
+    found = {"frequency": 0.0, "harmonics": 0.0}  # these two first
+    for activity, *sides in _by_activity(real, real_activity, generated, generated_activity, walking):
+        (peak, shares), (other_peak, other_shares) = (gait(windows, rate) for windows in sides)
+        found[f"frequency {activity}"] = float(wasserstein_distance(peak, other_peak))
+        found[f"harmonics {activity}"] = float(np.mean(_wasserstein(shares, other_shares)))
+    return found | {kind: float(np.mean([found[f"{kind} {a}"] for a in walking])) for kind in list(found)[:2]}
+
+
+def gravity_distance(real, real_activity, generated, generated_activity):
+    """Distance of posture and of the acceleration's norm, in g: "vector" and "norm".
+
+    Wasserstein-1 distances within each activity, then the mean over activities: of the mean acceleration of a
+    window, along x, y and z, and of the norm of all samples. Blind to the order of time within a window.
+    Raises ValueError for fewer than three channels, and if generated windows lack an activity of real ones.
+    """
+    check_windows(real, generated)
+    if real.shape[2] < 3:
+        raise ValueError(f"gravity needs acceleration along x, y and z: {real.shape[2]} channels are too few")
+    vectors, norms, activities = [], [], np.unique(real_activity)
+    for _, *sides in _by_activity(real, real_activity, generated, generated_activity, activities):
+        sides = [windows[:, :, :3] for windows in sides]
+        vectors.append(np.mean(_wasserstein(*(x.mean(axis=1) for x in sides))))
+        norms.append(wasserstein_distance(*(np.linalg.norm(x, axis=2).ravel() for x in sides)))
+    return {"vector": float(np.mean(vectors)), "norm": float(np.mean(norms))}
+
+
+def _by_activity(real, real_activity, generated, generated_activity, activities):
+    check_labels(real, real_activity)
+    check_labels(generated, generated_activity)
+    for activity in activities:
+        ours = real[np.asarray(real_activity) == activity]
+        theirs = generated[np.asarray(generated_activity) == activity]
+        if not len(ours) or not len(theirs):
+            side = "generated" if len(ours) else "real"
+            raise ValueError(f"the {side} windows hold none of activity {activity}")
+        yield activity, ours, theirs
+
+
+def cross_correlation_distance(real, generated):
+    """Wasserstein-1 distance of the windows' correlation of two channels at one moment, mean over pairs.
+
+    Blind to the order of time if the channels stay together. Raises ValueError for one channel.
+    """
+    check_windows(real, generated)
+    if real.shape[2] < 2:
+        raise ValueError("cross-correlation needs at least two channels")
+    return float(np.mean(_wasserstein(correlations(real), correlations(generated))))
+
+
+def drift(series, real, segment=WINDOW):
+    """Whether long free-running series (n, steps, channels) stay what they were: one value for each segment.
+
+    Successive segments are compared with the first one and with ``real`` windows (m, segment, channels), by
+    `wasserstein`, in real standard deviations, and by `spectrum_distance`, in decibel. Returns lists: "steps"
+    (where a segment ends), "marginal_from_first", "spectral_from_first" (both begin with 0),
+    "marginal_from_real" and "spectral_from_real". Its reference is real recordings of that number and length.
+    Raises ValueError if fewer than two segments fit.
+    """
+    check_windows(series)
+    count = series.shape[1] // segment
+    if count < 2:
+        raise ValueError(f"series of {series.shape[1]} steps are too short for two segments of {segment}")
+    parts = np.split(series[:, : count * segment], count, axis=1)
+    check_windows(real, parts[0])
+    result = {"steps": [segment * number for number in range(1, count + 1)]}
+    for name, start in (("first", parts[0]), ("real", real)):
+        result[f"marginal_from_{name}"] = [wasserstein(start, part, scale=real)["mean"] for part in parts]
+        result[f"spectral_from_{name}"] = [spectrum_distance(start, part)["mean"] for part in parts]
+    return result
+
+
+def coverage_density(real, generated, k=5, limit=2000, seed=0):
+    """Whether generated windows fill the places of real ones, on standardised `activity_features`.
+
+    "coverage" is the share of real windows that have a generated one nearer than their k-th real neighbour;
+    "density" is in how many such neighbourhoods a generated window lies, divided by k. At most ``limit`` of
+    each side are drawn, and equally many, since both depend on the numbers. With equal distributions coverage
+    is 1 - 2^-k, 0.97 for k = 5, and density 1; a copy of the real windows does better still. Raises
+    ValueError for k windows or fewer. Source: M. F. Naeem et al., Reliable Fidelity and Diversity, ICML 2020.
+    """
+    check_windows(real, generated)
+    rng, count = np.random.default_rng(seed), min(len(real), len(generated), limit)
+    if count <= k:
+        raise ValueError(f"{count} windows are too few for their {k}-th neighbour")
+    x, y = scaled_features(*(x[rng.permutation(len(x))[:count]] for x in (real, generated)))
+    radii = np.partition(pairwise_distances(x), k, axis=1)[:, k]  # the window itself is the nearest
+    inside = pairwise_distances(x, y) < radii[:, None]
+    return {"coverage": float(inside.any(axis=1).mean()), "density": float(inside.sum(axis=0).mean() / k)}

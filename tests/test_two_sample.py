@@ -1,0 +1,131 @@
+import keras
+import numpy as np
+import pytest
+from people import ALL, HELD_OUT, OTHERS, TRAIN, check_json_and_same_again, people
+
+from sensegen_utils.judge import contenders, two_sample
+from sensegen_utils.model.discriminator import build_discriminator
+
+
+def surrogates(windows, seed):
+    """The same spectra and cross-spectra, at random phases."""
+    spectrum = np.fft.rfft(windows, axis=1)
+    turn = np.exp(2j * np.pi * np.random.default_rng(seed).random((len(windows), spectrum.shape[1], 1)))
+    turn[:, [0, -1]] = 1
+    return np.fft.irfft(spectrum * turn, axis=1).astype(np.float32)
+
+
+def ar1(windows, seed):
+    """Noise of each window's own mean, variance and correlation of neighbouring samples."""
+    mean, deviation = windows.mean(axis=1, keepdims=True), windows.std(axis=1, keepdims=True)
+    centred = (windows - mean) / deviation
+    memory = (centred[:, 1:] * centred[:, :-1]).mean(axis=1, keepdims=True)
+    noise = np.random.default_rng(seed).normal(size=windows.shape)
+    for step in range(1, windows.shape[1]):
+        noise[:, step] = memory[:, 0] * noise[:, step - 1] + np.sqrt(1 - memory[:, 0] ** 2) * noise[:, step]
+    return (mean + deviation * noise).astype(np.float32)
+
+
+class TestJudges:
+    walks = [x[y < 4][:, :, :1] for x, y in (TRAIN, HELD_OUT, OTHERS, people(420, 4))]
+
+    def test_the_reports_judge_is_d_with_as_many_inputs_as_channels(self, monkeypatch):
+        built = []
+
+        def build(**size):
+            built.append(build_discriminator(**size))
+            return built[-1]
+
+        monkeypatch.setattr(two_sample, "build_discriminator", build)
+        monkeypatch.setattr(keras.Model, "fit", lambda *data, **settings: None)
+        for channels in (1, 6):
+            sets = [x[:20, :, :channels] for x in (TRAIN[0], OTHERS[0], HELD_OUT[0], OTHERS[0][20:])]
+            two_sample.judge("report", *sets, epochs=1)
+        assert [w.shape for w in built[0].weights] == [w.shape for w in build_discriminator().weights]
+        assert [model.count_params() for model in built] == [70_721, 70_721 + 5 * 4 * 128]
+        assert float(built[0].optimizer.learning_rate) == pytest.approx(3e-4)
+
+    @pytest.mark.parametrize("fake", [surrogates, ar1])
+    def test_the_strong_judge_catches_fakes_that_have_the_right_moments(self, fake):
+        real, test_real, source, test_source = self.walks
+        verdict = two_sample.judge("cnn", real, fake(source, 0), test_real, fake(test_source, 1), epochs=8)
+        assert verdict["accuracy"] > 0.9 and verdict["auc"] > 0.95
+        assert verdict["score"] == pytest.approx(verdict["accuracy"] - 0.5)
+
+    def test_no_judge_tells_real_from_real_and_the_same_seed_says_the_same(self):
+        real, test_real, source, test_source = self.walks
+        for kind in ("cnn", "features"):
+            verdicts = [
+                two_sample.judge(kind, real, source, test_real, test_source, epochs=2) for _ in range(2)
+            ]
+            assert verdicts[0] == verdicts[1]
+            assert verdicts[0]["score"] < 0.1 and abs(verdicts[0]["auc"] - 0.5) < 0.1
+
+    def test_a_judge_that_did_not_learn_shows_in_its_training_accuracy(self):
+        real, test_real, *_ = self.walks
+        fakes = [contenders.shuffled_time(x, np.ones(len(x)), len(x))[0] for x in self.walks[2:]]
+        lazy = two_sample.judge("report", real, fakes[0], test_real, fakes[1], epochs=1)
+        assert lazy["score"] < 0.3 and lazy["training_accuracy"] < 0.8
+        able = two_sample.judge("features", real, fakes[0], test_real, fakes[1])
+        assert able["score"] > 0.45 and able["training_accuracy"] > 0.95
+
+    def test_judges_are_blind_to_copies(self):
+        real, test_real, source, _ = self.walks
+        assert two_sample.judge("features", real, real[::-1], test_real, source)["training_accuracy"] == 0.5
+
+    def test_whole_volunteers_are_kept_for_early_stopping(self):
+        subject = np.repeat(np.arange(10), 7)
+        held = two_sample._held_out(70, subject, seed=0)
+        assert held.sum() == 14 and len(np.unique(subject[held])) == 2
+        assert two_sample._held_out(70, None, seed=0).sum() == 14
+
+    def test_what_judges_refuse(self):
+        real, fake = TRAIN[0][:20], TRAIN[0][20:40]
+        with pytest.raises(ValueError, match="20 real and 19 fake windows: the two must be balanced"):
+            two_sample.judge("features", real, fake[1:], real, fake)
+        with pytest.raises(ValueError, match="20 real and 19 fake windows: the two must be balanced"):
+            two_sample.judge("features", real, fake, real, fake[1:])
+        with pytest.raises(ValueError, match="Unknown judge 'resnet'. There are: features, report, cnn"):
+            two_sample.judge("resnet", real, fake, real, fake)
+        with pytest.raises(ValueError, match="at least two volunteers"):
+            two_sample.judge("cnn", real, fake, real, fake, subject=np.ones(20))
+        with pytest.raises(ValueError, match="19 subjects for 20 real windows"):
+            two_sample.judge("cnn", real, fake, real, fake, subject=np.ones(19))
+
+    def test_results_are_json_and_the_same_again(self):
+        sets = HELD_OUT[0][:60], TRAIN[0][:60], OTHERS[0][:60], TRAIN[0][60:120]
+        check_json_and_same_again(lambda: two_sample.judge("features", *sets))
+
+
+class TestTimeGAN:
+    short = {name: windows[:, :24] for name, (windows, _) in ALL.items()}  # as in TimeGAN's own examples
+
+    def test_discriminative_score_catches_noise_and_not_its_like(self):
+        noise, like, again = (
+            two_sample.timegan_discriminative_score(self.short["train"], self.short[name], iterations)
+            for name, iterations in (("white noise", 800), ("others", 100), ("others", 100))
+        )
+        assert noise["score"] > 0.25 and noise["training_accuracy"] > 0.75
+        assert like["score"] < 0.1 and like == again
+        assert like["score"] == pytest.approx(abs(0.5 - like["accuracy"]))
+
+    def test_predictive_score_is_worse_after_noise(self):
+        like, again, noise = (
+            two_sample.timegan_predictive_score(HELD_OUT[0][:, :24], self.short[name], 500)
+            for name in ("train", "train", "white noise")
+        )
+        assert 0 < like < noise < 1 and like == again
+
+    def test_initial_weights_are_tensorflow_1s(self):
+        kernel, recurrent, bias = two_sample._timegan_network(6, 3, "mse", seed=0).layers[1].get_weights()
+        assert kernel.shape == (6, 9) and recurrent.shape == (3, 9)
+        assert bias.tolist() == [1] * 6 + [0] * 3
+        assert np.abs(kernel[:, :6]).max() < np.sqrt(6 / 15) and np.abs(kernel[:, 6:]).max() < np.sqrt(6 / 12)
+
+    def test_one_channel_and_unequal_numbers_are_refused(self):
+        one = TRAIN[0][:, :, :1]
+        for score in (two_sample.timegan_discriminative_score, two_sample.timegan_predictive_score):
+            with pytest.raises(ValueError, match="not defined for one channel"):
+                score(one, one)
+        with pytest.raises(ValueError, match="must be balanced"):
+            two_sample.timegan_discriminative_score(TRAIN[0], TRAIN[0][1:])
