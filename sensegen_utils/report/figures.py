@@ -3,17 +3,11 @@
 import matplotlib.pyplot as plt
 import seaborn as sns
 
-from sensegen_utils.records import atomic_path
+from sensegen_utils.files import atomic_path
 
 _PALETTE = sns.color_palette("colorblind")
-COLORS = {
-    "real": _PALETTE[0],
-    "generated": _PALETTE[1],
-    "training": _PALETTE[2],
-    "held out": _PALETTE[4],
-    "published": _PALETTE[7],
-    "chance": _PALETTE[7],
-}
+_NUMBERS = {"real": 0, "generated": 1, "training": 2, "held out": 4, "published": 7, "chance": 7}
+COLORS = {what: _PALETTE[number] for what, number in _NUMBERS.items()}
 LABELS = {"total_acc_x": "total acceleration x (g)", "body_gyro_x": "angular velocity x (rad/s)"}
 
 
@@ -35,8 +29,7 @@ def mark_kind(data_kind):
 
 def save_figure(figure, path, data_kind):
     """Write a figure as PNG with the kind of its data in the corner; equal figures give equal files."""
-    figure.text(
-        0.995, 0.005, f"data: {mark_kind(data_kind)}", ha="right", va="bottom", fontsize=7, color="dimgray"
-    )
+    told = f"data: {mark_kind(data_kind)}"
+    figure.text(0.995, 0.005, told, ha="right", va="bottom", fontsize=7, color="dimgray")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, metadata={"Software": None})

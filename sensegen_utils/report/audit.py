@@ -1,0 +1,171 @@
+"""The audit: what the report states, what we found, and the verdict. No verdict is made anywhere else."""
+
+import numpy as np
+
+from sensegen_utils.report import published
+from sensegen_utils.report.records import PICTURES
+from sensegen_utils.report.words import TEMPLATES, read_tables
+
+VERDICTS = ("reproduced", "reproduced under other conditions", "deviates", "not reproducible")
+REPRODUCED, ELSEWHERE, DEVIATES, NOT_REPRODUCIBLE = VERDICTS
+NLL_TOLERANCE = 0.1  # nats per step, ours: epochs that follow each other differ by as much
+NEIGHBOURS = 10  # epochs, of the predictors only: one seed each, and an error that swings from epoch to epoch
+
+
+def claims(results):
+    """Judge what the report claims, from what `records.load_results` returns.
+
+    Returns twenty dicts: "key", "claim" (as reported), "found" (ours), "verdict" (one of VERDICTS), "why" (or
+    ""), and "chapter", the page of the report with the evidence, with its anchor.
+    """
+    losses = {"generative": generative_losses(results), "discriminative": discriminative_losses(results)}
+    verdicts = _verdicts(results)
+    for kind, rows in losses.items():
+        key = kind + " {epoch} {signal} {lstm_units}"
+        verdicts |= {key.format(**row): row["verdict"] for row in rows}
+    what = {"results": results, "losses": losses, "verdicts": verdicts, "published": published}
+    what |= {"seeds": at_epoch(results, published.NAN_EPOCHS - 1), "broken": broken(results)}
+    what |= {"last": results["beyond"] or results["curves"][0], "pictures": len(PICTURES)}
+    told = TEMPLATES.get_template("audit.j2").render(in_range=in_range, stopped=stopped, **what)
+    return [row | {"verdict": verdicts[row["key"]]} for row in read_tables(told)["audit"].to_dict("records")]
+
+
+def generative_losses(results):
+    """Judge the report's generative losses; what there is not, or not at that epoch, is None or empty.
+
+    Returns its rows with "ours" (as stated), "difference", "seeds" (of its true run), "verdict" and "why".
+    """
+    rows = []
+    for row in published.LOSS_TABLE:
+        reported, seeds = row["generative"], at_epoch(results, row["generative_epoch"])
+        nll = _experiment(results, row)["training_nll"]
+        ours = nll[row["epoch"] - 1] if comparable(results) and row["epoch"] <= len(nll) else None
+        difference = None if None in (ours, reported) else ours - reported
+        if reported is None and broken(results):
+            verdict = ELSEWHERE, "with the report's own loss and one layer"
+        elif reported is None:
+            verdict = NOT_REPRODUCIBLE, f"no NaN in {results['failure']['epochs_at_most']} epochs"
+        elif difference is not None and abs(difference) <= NLL_TOLERANCE:
+            verdict = REPRODUCED, f"within {NLL_TOLERANCE} nats"
+        elif seeds:
+            verdict = in_range(reported, seeds)
+        elif difference is not None:
+            verdict = in_range(reported, [ours], "ours")
+        else:
+            verdict = NOT_REPRODUCIBLE, stopped(results, len(nll))
+        found = {"ours": ours, "difference": difference, "seeds": seeds}
+        rows.append(row | found | {"verdict": verdict[0], "why": verdict[1]})
+    return rows
+
+
+def discriminative_losses(results):
+    """Judge the report's discriminative losses; what there is not, or not at that epoch, is None or empty.
+
+    Returns its rows with "near" ({layers: errors of our predictors within NEIGHBOURS epochs}), "layers" (of
+    the nearest), "ours" (its error at the very epoch), "difference", "discriminator" (the round of Algorithm
+    1 that ends at the row's epoch), "verdict" and "why".
+    """
+    predictors = [run for run in results["predictors"]["predictors"] if run["signal"] == "body_gyro_x"]
+    runs, rows = {run["lstm_layers"]: run["training_mse"] for run in predictors}, []
+    for row in published.LOSS_TABLE:
+        reported, epoch, near, layers = row["discriminative"], row["discriminative_epoch"], {}, None
+        verdict = NOT_REPRODUCIBLE, row["discriminative_origin"]
+        if epoch is not None and comparable(results) and all(epoch < len(mse) for mse in runs.values()):
+            around = slice(max(epoch - NEIGHBOURS, 0), epoch + NEIGHBOURS + 1)
+            near = {number: mse[around] for number, mse in runs.items()}
+            layers = min(near, key=lambda number: _outside(reported, near[number]))
+            whose = f"the range of our {layers} layers within {NEIGHBOURS} epochs"
+            verdict = in_range(reported, near[layers], whose, digits=5)
+        elif epoch is not None:
+            verdict = NOT_REPRODUCIBLE, stopped(results, min(map(len, runs.values())))
+        rounds = {each["g_epochs"]: each for each in _experiment(results, row)["rounds"]}
+        ours = runs[layers][epoch] if layers else None
+        found = {"near": near, "layers": layers, "ours": ours, "difference": ours and ours - reported}
+        found |= {"discriminator": rounds.get(row["epoch"]), "verdict": verdict[0], "why": verdict[1]}
+        rows.append(row | found)
+    return rows
+
+
+def published_curve(results):
+    """Set the published log beside our seeds, at equal epochs only, and count on which side it lies.
+
+    Returns "rows" ("epoch", "reported", "seeds", "difference" of our mean from it, "outside": how far it lies
+    above their range, negative below); where there are some, counts of "inside", "below" and "above"; "ours",
+    our mean's side at the end, "since" (the epoch from which on it keeps it), "of_one_sign" (rows since).
+    """
+    rows = []
+    for epoch, reported in published.CURVE.items():
+        if seeds := at_epoch(results, epoch):
+            row = {"epoch": epoch, "reported": reported, "seeds": seeds}
+            outside = _outside(reported, seeds) * (1 if reported > max(seeds) else -1)
+            rows.append(row | {"difference": float(np.mean(seeds)) - reported, "outside": outside})
+    if not rows:
+        return {"rows": rows}
+    sides, signs = (np.sign([row[name] for row in rows]) for name in ("outside", "difference"))
+    first = max((number + 1 for number, sign in enumerate(signs) if sign != signs[-1]), default=0)
+    counts = {name: int((sides == side).sum()) for name, side in (("inside", 0), ("below", -1), ("above", 1))}
+    counts |= {"since": rows[first]["epoch"], "of_one_sign": len(rows) - first}
+    return {"rows": rows, "ours": "above" if signs[-1] > 0 else "below"} | counts
+
+
+def comparable(results):
+    """Whether losses may be set beside published ones: real people, and the whole series."""
+    return results["kind"] != "simulated" and results["profile"] != "smoke"
+
+
+def at_epoch(results, epoch):
+    """Training NLL of all our seeds of the published run at ``epoch`` (from 0); empty if one stops before."""
+    curves = [curve["training_nll"] for curve in results["curves"]]
+    reached = epoch is not None and comparable(results) and all(epoch < len(nll) for nll in curves)
+    return [nll[epoch] for nll in curves] if reached else []
+
+
+def broken(results):
+    """Epochs in which the report's own loss became NaN."""
+    return [row["failure"]["epoch"] for row in results["failure"]["rows"] if row["failure"]]
+
+
+def in_range(reported, ours, whose=None, digits=3):
+    """Judge a number by ours of the run that it comes from: inside their range, or by how much outside."""
+    outside, side = _outside(reported, ours), "below" if reported < ours[0] else "above"
+    whose = whose or f"the range of our {len(ours)} seed{'s' * (len(ours) > 1)}"
+    return (DEVIATES, f"{outside:.{digits}f} {side} {whose}") if outside else (ELSEWHERE, f"inside {whose}")
+
+
+def stopped(results, epochs):
+    """Why there is nothing to compare with."""
+    return f"this profile stops at epoch {epochs}" if comparable(results) else "other data, or a short series"
+
+
+def _verdicts(results):
+    """The verdicts on all claims that are no loss of the report's table, by key."""
+    shapes, settings, nans = results["data"]["shapes"], results["experiments"][0]["settings"], broken(results)
+    seeds, counts = at_epoch(results, published.NAN_EPOCHS - 1), results["curves"][0]["parameters"]
+    lowest = min((results["beyond"] or results["curves"][0])["training_nll"])
+    around = nans and min(nans) <= published.NAN_EPOCHS <= max(nans)
+    against_g = [row["verdicts"][1] for row in results["judge"]["results"] if row["opponent"] == "generated"]
+    chance = all(v["interval"][0] <= published.PAPER_ACCURACY <= v["interval"][1] for v in against_g)
+    same = {name: list(map(list, pair)) for name, pair in published.DATA_SHAPES.items()} == shapes
+    valid, drawn = all(results["judge"]["controls"].values()), len(results["pictures"]) == len(PICTURES)
+    rounds = all(settings[name] == epochs for name, epochs in published.ROUND.items())
+    return {
+        "windows": REPRODUCED if same else DEVIATES,
+        "axis": ELSEWHERE,
+        "G": REPRODUCED if counts["with_idle_dense"] == published.GENERATOR_TOTAL else DEVIATES,
+        "D": REPRODUCED if results["judge"]["parameters"] == published.DISCRIMINATOR_TOTAL else DEVIATES,
+        "NaN": REPRODUCED if around else ELSEWHERE if nans else NOT_REPRODUCIBLE,
+        "NLL before NaN": in_range(published.NAN_NLL, seeds)[0] if seeds else NOT_REPRODUCIBLE,
+        "NLL of the paper": ELSEWHERE if lowest <= published.PAPER_NLL else NOT_REPRODUCIBLE,
+        "chance": NOT_REPRODUCIBLE if not valid else REPRODUCED if chance else DEVIATES,
+        "Algorithm 1": REPRODUCED if rounds else ELSEWHERE,
+        "figures": REPRODUCED if drawn else NOT_REPRODUCIBLE,
+    }
+
+
+def _outside(value, others):
+    return max(min(others) - value, value - max(others), 0)
+
+
+def _experiment(results, row):
+    key = (row["signal"], row["lstm_units"])
+    return next(run for run in results["experiments"] if (run["signal"], run["lstm_units"]) == key)

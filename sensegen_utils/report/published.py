@@ -1,0 +1,63 @@
+"""What the report, and the public code behind it, state: every number with its source, nothing of ours."""
+
+# Report, "Data Preparation".
+DATA_SHAPES = {"total_acc_x": ((7352, 128), (2947, 128)), "body_gyro_x": ((7352, 128), (2947, 128))}
+SENSORS = {"total_acc_x": "accelerometer", "body_gyro_x": "gyroscope"}  # what the report calls them
+
+# Report, "Generative Model" and "Discriminative RNN Model": layer, parameters.
+GENERATOR_LAYERS = (
+    ("lstm (LSTM)", 264_192), ("lstm_1 (LSTM)", 525_312), ("lstm_2 (LSTM)", 525_312),
+    ("DENSE1 (Dense)", 32_896), ("DENSE2 (Dense)", 9_288), ("dense (Dense)", 1_752),
+)  # fmt: skip
+DISCRIMINATOR_LAYERS = (("lstm (LSTM)", 66_560), ("DENSE1 (Dense)", 4_128), ("dense (Dense)", 33))
+GENERATOR_TOTAL, DISCRIMINATOR_TOTAL = 1_358_752, 70_721
+
+# Report, "Generative Model Training Parameters" and "Discriminative Model Training Parameters".
+LEARNING_RATE = 3e-4
+GENERATOR_BATCH = 4
+DISCRIMINATOR_BATCH = 128
+EPOCHS = 1500
+CHECKPOINTS = (500, 1000, 1500, 2000)  # report, "Sample Results": the epochs of the loss table
+CHUNK_STEPS = 20  # not in the report: public code, `1500-Gyro.ipynb`
+GENERATOR_EPOCHS_PER_ROUND = 100  # report, Algorithm 1
+ROUND = {"d_epochs_per_round": 200, "g_epochs_per_round": GENERATOR_EPOCHS_PER_ROUND}
+
+# Report, "Sample Results" (None: NaN). Where a number really comes from, and its epoch there, is what the
+# public code and its logs show: https://github.com/freeloki/CSE555-VirtualSensorGenerator
+_COLUMNS = ("epoch", "signal", "lstm_units", "generative", "generative_epoch", "generative_origin",
+            "discriminative", "discriminative_epoch", "discriminative_origin")  # fmt: skip
+LOSS_TABLE = tuple(dict(zip(_COLUMNS, row, strict=True)) for row in (
+    (500, "total_acc_x", 256, -1.9754791, 500, "gyroscope, one layer of 256, epoch 500",
+     0.0021356253, 537, "next-step predictor, gyroscope, epoch 537"),
+    (1000, "total_acc_x", 256, -2.848514, 1000, "gyroscope, one layer of 256, epoch 1000",
+     0.0017647267, 524, "next-step predictor, gyroscope, epoch 524"),
+    (1500, "total_acc_x", 128, -3.2386086, 1499, "gyroscope, one layer of 256, epoch 1499",
+     0.0113765512, None, "nowhere in the public code"),
+    (2000, "total_acc_x", 256, None, None, "gyroscope, one layer, NaN from epoch 1515 on",
+     None, None, "no discriminator in the public code"),
+    (1500, "body_gyro_x", 256, -3.6386086, None, "nowhere in the code; -3.2386086 with one digit changed",
+     0.001872581, None, "nowhere in the public code"),
+))  # fmt: skip
+PAPER_NLL, PAPER_EPOCHS = -6, 25_000  # report, "Problems"
+NAN_NLL, NAN_EPOCHS = -2.5, 1600  # report, "Problems": "NLL: ~ -2.5" after "~1600", "after that NaN"
+PAPER_ACCURACY = 0.5  # paper: D ends near it
+
+# Public code, log of `1500-Gyro.ipynb`: epoch (from 0), mean training NLL of the epoch in nats per step.
+CURVE = {
+    0: 0.481, 50: -0.321, 100: -0.448, 150: -0.615, 200: -0.874, 250: -1.142, 500: -1.9754791, 750: -2.477,
+    1000: -2.848514, 1250: -3.031, 1499: -3.2386086,
+}  # fmt: skip
+
+# Public code: next-step predictors trained by mean squared error, from whose logs the "discriminative
+# losses" come. The shapes are printed in the logs; the signal is our inference (notebook 03b).
+PREDICTORS = (
+    {"source": "VirtualSensorGenerator.ipynb, first version", "signal": "body_gyro_x", "series": 24,
+     "chunk_steps": 20, "lstm_units": 256, "dense_units": 128, "learning_rate": 1e-3,
+     "log": {0: 0.1847096, 20: 0.16945302, 50: 0.11092292, 100: 0.025943475, 200: 0.010745984,
+             300: 0.0067250486, 400: 0.0031109676, 500: 0.0018002227, 524: 0.0017647267, 537: 0.0021356253}},
+    {"source": "Rnn_Another.ipynb", "signal": "total_acc_x", "series": 4,
+     "chunk_steps": 10, "lstm_units": 128, "dense_units": 32, "learning_rate": 1e-3,
+     "log": {0: 0.08911255, 20: 0.04806431, 50: 0.03546126, 100: 0.017998256, 200: 0.013105531,
+             300: 0.010450293, 335: 0.0113682775, 400: 0.012321941, 500: 0.0101856245, 537: 0.010332561,
+             800: 0.008996723, 978: 0.0104876915}},
+)  # fmt: skip

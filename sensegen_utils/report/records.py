@@ -1,0 +1,156 @@
+"""Records: every number that a run produces, with the settings that determine it and what made it."""
+
+import json
+import time
+from pathlib import Path
+from reprlib import repr as short
+
+from sensegen_utils import profiles
+from sensegen_utils.files import ROOT, atomic_path
+from sensegen_utils.report.words import duration
+
+PICTURES = [f"total_acc_x_{steps}" for steps in (1000, 2000, 4000)]  # of notebook 5, as in the report
+PICTURES += ["body_gyro_x_2000", "pairs_800", "failed_case"]
+
+
+def get_run(path, settings, compute, provenance, files=(), anew=False, hint="How long is not known."):
+    """Return the record at ``path`` if it was made with ``settings``; else compute, store and return it.
+
+    A stored record may hold more settings than are asked for. ``compute`` takes no argument and returns a
+    dict of results. ``provenance`` is what `provenance.provenance` returns. ``files`` are what the run leaves
+    beside its record and what is needed of it (weights, logs, rows): without one of them it is not finished.
+    ``anew`` computes in any case, and forgets these files first; if that is stopped, the next call goes on.
+    Before it computes, this prints why, and how long the last time took and where, or ``hint``. The old
+    record stays if ``compute`` raises, or returns NaN, which is refused with ValueError.
+    """
+    path, wanted = Path(path), json.loads(json.dumps(settings, default=float))
+    missing, begun_anew = [each for each in files if not each.exists()], path.with_suffix(".anew")
+    try:
+        stored = load_record(path)
+        told = stored.get("settings", {})
+        differ = [name for name in wanted if name not in told or told[name] != wanted[name]]
+        if not (differ or missing or anew):
+            commit = computed_by(stored)["git_commit"]
+            print(f"found: records/{path.name}, made {_how(stored)}, commit {commit}")
+            return stored
+        said = (f"{name} {short(told.get(name, 'not stated'))}, now {short(wanted[name])}" for name in differ)
+        reason = f"{missing[0].name} is missing" if missing and not anew else "asked for anew"
+        reason = f"made with other settings ({'; '.join(said)})" if differ else reason
+    except (FileNotFoundError, ValueError) as error:
+        stored, reason = None, "not readable" if isinstance(error, ValueError) else "there is none yet"
+    print(f"records/{path.name}: {reason}. Computing. {_last_time(stored, path) or hint}", flush=True)
+    if anew and not begun_anew.exists():
+        for each in files:
+            each.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        begun_anew.touch()
+    provenance, results = provenance | {"wall_seconds": -time.monotonic()}, compute()
+    head = {"provenance": provenance, "settings": wanted}
+    save_record(head | results | head, path)
+    begun_anew.unlink(missing_ok=True)
+    return load_record(path)
+
+
+def save_record(record, path):
+    """Write a record as JSON, in one move. NaN is refused with ValueError: write null and say why.
+
+    Where the provenance still holds a running clock, its wall time is filled in.
+    """
+    made = record["provenance"]
+    if (made["wall_seconds"] or 0) < 0:
+        made = made | {"wall_seconds": round(made["wall_seconds"] + time.monotonic(), 1)}
+    text = json.dumps(record | {"provenance": made}, indent=1, allow_nan=False, default=float)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n")
+
+
+def load_record(path):
+    """Read a record. Raises FileNotFoundError or ValueError, naming the file and what makes it anew."""
+    path = Path(path)
+    number, profile = path.stem.split("_")[0], path.absolute().parts[-3].removeprefix("simulated-")
+    remake = f"run notebook {number} with the parameters in this name, or ./run_all.sh {profile}"
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"no record {path}: {remake}") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is not a readable record ({error}): delete it and {remake}") from error
+
+
+def computing_seconds(record):
+    """Return how long computing a record took, or None if it does not say.
+
+    A run that went on from a checkpoint has only its last part in "wall_seconds", and a notebook that loaded
+    a finished run has next to nothing there. The seconds of its epochs or rows are then the longer time.
+    """
+    parts = [record, *record.get("rows", []), *record.get("predictors", [])]
+    logged = sum(part.get("training_seconds", part.get("seconds", 0)) for part in parts)
+    return max(logged, record["provenance"]["wall_seconds"] or 0) or None
+
+
+def computed_by(record):
+    """Return "machine" and "git_commit" of the last part of a record's computing."""
+    return (record.get("trained_on") or [record["provenance"]])[-1]
+
+
+def load_results(folder, seed=0):
+    """Load the records of ``results/<profile>`` that audit and tables need, and all of them as "all".
+
+    Records of notebooks 1 to 4 must be there; raises as `load_record`. What else has not run is None, or an
+    empty list or dict: "beyond", "published_start", "aliasing" (notebook 6), "models" (notebook 7, by name
+    and seed), "ablation", "fidelity" and "use" (notebooks 8 and 8b, by name), "sensor", "pictures".
+    """
+    folder, everything = Path(folder), []
+
+    def load(name, needed=True):
+        path = folder / "records" / f"{name}.json"
+        everything.extend([load_record(path)] if needed or path.exists() else [])
+        return everything[-1] if needed or path.exists() else None
+
+    def generator(seed, model=profiles.CURVE_RUN, needed=True, **what):
+        return load(f"02_mdn_generator-{profiles.run_name(**model, seed=seed, **what)}", needed)
+
+    def loop(signal, lstm_units, lstm_layers, epochs):
+        return load(f"04_alternating_training-{profiles.run_name(signal, lstm_units, lstm_layers, seed)}")
+
+    def by_model(name):
+        for model in profiles.WINDOW_MODELS:
+            paths = (folder / "records").glob(f"{name}-{model}*.json")
+            yield model, [load(path.stem) for path in sorted(paths)]
+
+    data, audit = load("01_data_preparation"), folder / "records" / "06_audit.json"
+    made = data["provenance"]
+    several = profiles.get_profile(made["profile"])["generator_seeds"]
+    return {
+        "data": data,
+        "profile": made["profile"],
+        "kind": made["data"]["kind"],
+        "curves": [generator(seed + number) for number in range(several)],
+        "published_start": generator(seed, profiles.PUBLISHED_START_RUN, False, published_start=True),
+        "beyond": generator(seed, needed=False, sigma_floor=profiles.BEYOND_FLOOR),
+        "failure": load("02b_nan_in_training"),
+        "judge": load(f"03_discriminator-{profiles.run_name(**profiles.CURVE_RUN, seed=seed)}"),
+        "predictors": load("03b_next_step_predictor"),
+        "experiments": [loop(**each) for each in profiles.EXPERIMENTS],
+        "aliasing": load_record(audit).get("aliasing") if audit.exists() else None,
+        "models": dict(by_model("07_true_time_axis")),
+        "ablation": load("07b_ablation", False),
+        "fidelity": {model: found[0] for model, found in by_model("08_fidelity") if found},
+        "use": {model: found[0] for model, found in by_model("08b_use_and_privacy") if found},
+        "sensor": load("09_your_own_sensor", False),
+        "pictures": [name for name in PICTURES if (folder / "figures" / f"05_{name}.png").exists()],
+        "all": everything,
+    }
+
+
+def _how(record):
+    machine, seconds = computed_by(record)["machine"], computing_seconds(record)
+    return f"{f'in {duration(seconds)} ' * bool(seconds)}on {machine['processor']} ({machine['cores']} cores)"
+
+
+def _last_time(stored, path):
+    """Tell how long the stored record took, or else that of the full profile; None if neither says so."""
+    whose, full = "The last time it was made", ROOT / "results" / "full" / "records" / path.name
+    if stored is None and full.exists() and full != path:
+        whose, stored = "In the full profile it was made", load_record(full)
+    return f"{whose} {_how(stored)}." if stored and computing_seconds(stored) else None

@@ -1,0 +1,57 @@
+"""The tables of the report's pages: their words and columns stand in templates/tables_*.j2, the sums here."""
+
+import pandas as pd
+
+from sensegen_utils.data.layout import ACTIVITIES
+from sensegen_utils.judge.contenders import BROKEN
+from sensegen_utils.report import audit, published
+from sensegen_utils.report.records import computed_by, computing_seconds
+from sensegen_utils.report.words import TEMPLATES, read_tables
+
+ROLES = ("reference", "generator", "baseline", "control")  # a control is broken on purpose
+
+
+def make_tables(results):
+    """Return all tables that these results fill, as DataFrames of text: {name: table}.
+
+    Tables of notebooks 7 to 8b have the model in their name, as "judges_six". What has not run has no table.
+    """
+    what = {"results": results, "audit": audit, "published": published, "activities": ACTIVITIES}
+    sums = (by_contender, means, closest, mixing_gains, computed_by, computing_seconds)
+    what |= {each.__name__: each for each in sums}
+    pages = [TEMPLATES.get_template(f"tables_{axis}.j2").render(**what) for axis in ("report", "motion")]
+    return read_tables("\n".join(pages))
+
+
+def by_contender(record):
+    """Return {contender, with its role: {metric: values of all seeds}} of a record of notebook 8 or 8b."""
+    groups = pd.json_normalize(record["rows"]).groupby("contender", sort=False)
+    ordered = sorted(groups, key=lambda group: ROLES.index(role_of(group[0])))
+    named = {f"{role_of(name)}: {name}": rows.to_dict("list") for name, rows in ordered}
+    return {name.removesuffix(": G"): values for name, values in named.items()}
+
+
+def means(results, model):
+    """Return the means over seeds of both records of a model: contenders, with their "role", by metrics."""
+    parts = [part[model]["rows"] for part in (results["fidelity"], results["use"]) if model in part]
+    groups = [pd.DataFrame(rows).drop(columns="seed").groupby("contender", sort=False) for rows in parts]
+    found = pd.concat([group.mean(numeric_only=True) for group in groups], axis=1)
+    return found.assign(role=[role_of(name) for name in found.index])
+
+
+def closest(found, metric, role, farthest=False):
+    """Return who of a role has the mean closest to (or farthest from) the reference's; None without one."""
+    away = (found[metric] - found.loc["real people", metric]).abs()[found["role"] == role]
+    return None if away.empty else away.idxmax() if farthest else away.idxmin()
+
+
+def mixing_gains(rows):
+    """Return the accuracy gained by synthetic windows: numbers of real ones by shares of synthetic ones."""
+    accuracy = pd.DataFrame(rows).pivot_table("accuracy", "real windows", "synthetic for each real")
+    return accuracy.drop(columns=0).sub(accuracy[0], axis=0)
+
+
+def role_of(name):
+    """Return which of ROLES a contender has."""
+    known = {"real people": "reference", "G": "generator"} | dict.fromkeys(BROKEN, "control")
+    return known.get(name, "baseline")
