@@ -1,1 +1,1 @@
-"""Measurements that anyone can run, `python -m benchmarks.NAME`; they write what REPORT.md shows of speed."""
+"""Measurements of speed that anyone can run, `python -m benchmarks.NAME`; docs/benchmarks.md says how."""

@@ -1,15 +1,14 @@
-"""The pictures of REPORT.md's section on speed, from the records alone: `python -m benchmarks.pictures`."""
+"""The pictures of the page on speed, from the records alone; `benchmarks.report` has them drawn."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-from sensegen_utils.figures import COLORS, save_figure, use_style
-from sensegen_utils.paths import ROOT
-from sensegen_utils.speed import CONTENDERS, load_benchmarks
+from benchmarks.records import load_benchmarks
+from benchmarks.tables import CONTENDERS
+from sensegen_utils.report.figures import COLORS, save_figure, use_style
 
-FOLDER = ROOT / "results" / "benchmarks"
 OURS, OTHERS = COLORS["generated"], COLORS["published"]
 
 
@@ -102,17 +101,11 @@ def draw_scaling(benchmarks):
     return figure
 
 
-def main(folder=FOLDER):
+def draw_all(folder):
     """Draw what there are records of into ``folder``/figures."""
     use_style()
     benchmarks = load_benchmarks(folder)
     for name, draw in (("speed", draw_speed), ("scaling", draw_scaling)):
-        figure = draw(benchmarks)
-        if figure:
+        if figure := draw(benchmarks):
             save_figure(figure, folder / "figures" / f"{name}.png", "none")
             plt.close(figure)
-            print(folder / "figures" / f"{name}.png")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,20 +1,23 @@
 """How fast series are drawn: this project's sampler, one value at a time, and the bare matrix products.
 
-Run ``python -m benchmarks.sampling`` on an otherwise idle machine, about three minutes; ``--quick`` takes
-one. It prints tables and writes results/benchmarks/sampling.json. The contenders, for a G of one and of
-three layers, take turns in one process with TensorFlow's default threads:
+Run ``python -m benchmarks.sampling`` on an otherwise idle machine, about four minutes; ``--quick`` takes
+two. It prints tables and writes results/benchmarks/sampling.json. The contenders, for a generator of one and
+of three layers, take turns in one process with TensorFlow's default threads:
 
-* ``sampler_N``: `sensegen_utils.sampling.sample` with N series side by side, compiled beforehand.
+* ``sampler_N``: `sample_series` with N series side by side, compiled beforehand.
 * ``keras_loop``: the stateful Keras model, called on one value of one series, drawn from in NumPy.
 * ``tf1_loop``: the same in the way of the report's code: a TensorFlow 1 graph, one session run a value.
 * ``tf_products_N``, ``numpy_products_N``: nothing but the matrix products of a step for N series.
 
-The weights are untrained, since no arithmetic here depends on them.
+What a user waits for who draws only once is measured apart: the first draw of each number and length in a
+process of its own, and the same again. The first may cost one compilation more, and not one for each block of
+steps. The weights are untrained, since no arithmetic here depends on them.
 """
 
 import argparse
 import functools
 import multiprocessing
+import statistics
 import tempfile
 import threading
 import time
@@ -27,13 +30,17 @@ import pandas as pd
 import psutil
 import tensorflow as tf
 
+from benchmarks.records import FOLDER, begin_record
 from benchmarks.timing import seconds_of, summarise, take_turns
-from sensegen_utils.generator import SIGMA_FLOOR, build_generator
-from sensegen_utils.paths import ROOT
-from sensegen_utils.records import save_record, start_record
-from sensegen_utils.sampling import STEPS_AT_ONCE, sample, sample_to_file
+from sensegen_utils.data.layout import RATE, WINDOW
+from sensegen_utils.model.generator import build_generator
+from sensegen_utils.model.mixture import SIGMA_FLOOR
+from sensegen_utils.model.sampling import STEPS_AT_ONCE, sample_series, sample_to_file, sample_windows
+from sensegen_utils.model.whitening import fit_whitening
+from sensegen_utils.report.records import save_record
 
 SEED = 0
+CHANNELS, LABELS, ORDER = 6, 6, 32  # of the windows' generator, as in notebook 7
 DEFAULT = {
     "units": 256,
     "layers": (1, 3),
@@ -42,28 +49,39 @@ DEFAULT = {
     "least_values": 16_384,  # in one call of the sampler, and about as many in one of the products
     "loop_values": 200,
     "turns": 5,
+    "first_draws": (  # which, how many, of how many steps
+        ("windows", 1, 160 * RATE),
+        ("windows", 1, 600 * RATE),
+        ("windows", 7, WINDOW),
+        ("windows", 1000, WINDOW),
+        ("series", 4, 2000),
+    ),
+    "draws_again": 3,
     "disk_values": 10_000_000,
 }
-QUICK = DEFAULT | {"series": (4, 512, 1024), "turns": 3, "disk_values": 1_000_000}
+QUICK = DEFAULT | {"series": (4, 512, 1024), "turns": 3, "draws_again": 1, "disk_values": 1_000_000}
 
 
-def main(settings, path=ROOT / "results" / "benchmarks" / "sampling.json"):
+def main(settings, path=FOLDER / "sampling.json"):
     """Run everything, print the tables, write the record to ``path`` and return it."""
-    record = start_record("benchmarks/sampling.py", "benchmark", SEED, {"kind": "none", "sha256": None})
-    rows = []
+    record, rows = begin_record("sampling"), []
     for layers in settings["layers"]:
         rows += measure(layers, settings)
-    # A process of its own, since the memory of this one holds the contenders already.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        to_disk = pool.submit(write_to_disk, settings["units"], settings["disk_values"]).result()
-    record |= {"settings": settings, "rows": rows, "to_disk": to_disk}
+    # A process for each: this one has compiled already, and its memory holds the contenders.
+    new = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, new, max_tasks_per_child=1) as pool:
+        draws = [(*draw, settings["units"], settings["draws_again"]) for draw in settings["first_draws"]]
+        first = [pool.submit(first_draw, *draw) for draw in draws]
+        to_disk = pool.submit(write_to_disk, settings["units"], settings["disk_values"])
+        results = {"first_draw": [draw.result() for draw in first], "to_disk": to_disk.result()}
+    record |= {"settings": settings, "rows": rows} | results
     save_record(record, path)
-    _print_tables(rows, to_disk)
+    _print_tables(rows, **results)
     return record
 
 
 def measure(layers, settings):
-    """Time all contenders for a G of ``layers`` LSTMs: one dict a contender.
+    """Time all contenders for a generator of ``layers`` LSTMs: one dict a contender.
 
     Each holds the columns of `benchmarks.timing.summarise`, seconds being those per value, and the values
     per second at the median and the quartiles. Those of the sampler add ``times_keras_loop``,
@@ -79,7 +97,7 @@ def measure(layers, settings):
     }
     values = dict.fromkeys(draw_loops, settings["loop_values"])
     for n in settings["series"]:
-        contenders[f"sampler_{n}"] = functools.partial(sample, generator, n, steps[n], SEED)
+        contenders[f"sampler_{n}"] = functools.partial(sample_series, generator, n, steps[n], SEED)
         for library, products in (("tf", tf_products), ("numpy", numpy_products)):
             multiply = products(_product_shapes(generator), n)
             product_steps = -(-settings["least_values"] // n)
@@ -204,6 +222,28 @@ def _product_shapes(generator):
     return [w.shape for w in generator.get_weights() if w.ndim == 2 and len(w) > 1]
 
 
+def first_draw(kind, number, steps, units, again):
+    """Draw in a process that has drawn nothing yet, then as much again, ``again`` times.
+
+    ``kind`` is "windows", six channels at 50 Hz from a generator of one layer, or "series", on the report's
+    axis from three layers. Returns a dict: what was drawn, the seconds of the first draw, and the median of
+    those after it.
+    """
+    keras.utils.set_random_seed(SEED)
+    if kind == "windows":
+        label = np.repeat(np.arange(LABELS), 2 * ORDER)
+        noise = np.random.default_rng(SEED).standard_normal((len(label), WINDOW, CHANNELS), np.float32)
+        whitening = fit_whitening(noise, label, ORDER, SIGMA_FLOOR)
+        generator = build_generator(units, 1, channels=CHANNELS, labels=LABELS)
+        draw = functools.partial(sample_windows, generator, whitening, {0: number}, steps)
+        what = f"{number:,} window(s) of {steps / RATE:g} s, {CHANNELS} channels"
+    else:
+        draw = functools.partial(sample_series, build_generator(units, 3), number, steps)
+        what = f"{number:,} series of {steps:,} steps on the report's axis"
+    first, *others = (seconds_of(functools.partial(draw, seed)) for seed in range(1 + again))
+    return {"what": what, "first_s": first, "again_s": statistics.median(others)}
+
+
 def write_to_disk(units, values, steps=128):
     """Draw ``values`` from a one-layer G into a temporary .npy file, as windows of ``steps`` values.
 
@@ -216,8 +256,7 @@ def write_to_disk(units, values, steps=128):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "samples.npy"
         held = psutil.Process().memory_info
-        # The last block has its own number of series, and so its own compilation.
-        sample_to_file(generator, path, min(series, 4096 + series % 512), steps, SEED)
+        sample_to_file(path, generator, min(series, 4096), steps, SEED)
         before, peaks, done = held().rss, [0], threading.Event()
 
         def watch():
@@ -228,7 +267,7 @@ def write_to_disk(units, values, steps=128):
         watcher.start()
         start = time.perf_counter()
         try:
-            sample_to_file(generator, path, series, steps, SEED)
+            sample_to_file(path, generator, series, steps, SEED)
         finally:
             seconds = time.perf_counter() - start
             done.set()
@@ -244,7 +283,7 @@ def write_to_disk(units, values, steps=128):
         }
 
 
-def _print_tables(rows, to_disk):
+def _print_tables(rows, first_draw, to_disk):
     table = pd.DataFrame(rows)
     columns = ["values_per_s", "values_per_s_low", "values_per_s_high", "gflop_per_s"]
     compared = ["times_keras_loop", "times_tf1_loop", "fraction_of_products"]
@@ -252,6 +291,8 @@ def _print_tables(rows, to_disk):
         print(f"\n{layers} LSTM layer(s); low and high are quartiles")
         shown = group.set_index("contender")[columns + compared]
         print(shown.to_string(na_rep="", float_format=lambda x: f"{x:,.0f}" if x >= 100 else f"{x:.2f}"))
+    print("\nSeconds of the first draw in a new process, and of the same again")
+    print(pd.DataFrame(first_draw).to_string(index=False, float_format="%.2f"))
     print(
         "\nTo disk: {series:,} windows of {steps} values, {file_mb:.1f} MB, in {seconds:.1f} s "
         "({values_per_s:,.0f} values/s); memory {memory_before_mb:.0f} MB before, "

@@ -20,14 +20,15 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from benchmarks.records import FOLDER, begin_record
 from benchmarks.timing import seconds_of
-from sensegen_utils import published
-from sensegen_utils.generator import build_generator, mixture_nll
-from sensegen_utils.paths import ROOT
-from sensegen_utils.records import save_record, start_record
-from sensegen_utils.sampling import sample
+from sensegen_utils.model.generator import build_generator
+from sensegen_utils.model.mixture import mixture_nll
+from sensegen_utils.model.sampling import sample_series
+from sensegen_utils.report import published
+from sensegen_utils.report.records import save_record
 
-RECORD = ROOT / "results" / "benchmarks" / "scaling.json"
+RECORD = FOLDER / "scaling.json"
 BASE = {"units": 256, "layers": 3, "steps": published.CHUNK_STEPS, "batch": published.GENERATOR_BATCH}
 FACTORS = {
     "units": (64, 128, 256, 512, 1024),
@@ -54,7 +55,7 @@ def measure(units, layers, steps, batch, series=0):
     keras.utils.set_random_seed(0)
     model = build_generator(units, layers, batch_size=batch)
     if series:
-        done, call = 1, lambda: sample(model, series, GENERATED_STEPS, seed=0)
+        done, call = 1, lambda: sample_series(model, series, GENERATED_STEPS, seed=0)
     else:
         adam = keras.optimizers.Adam(published.LEARNING_RATE, global_clipnorm=0.1)
         model.compile(adam, loss=mixture_nll, steps_per_execution=UPDATES)
@@ -107,7 +108,7 @@ def main(arguments=None, base=BASE, factors=FACTORS):
     if point:
         print(json.dumps(measure(**point)))
         return
-    record = start_record("benchmarks.scaling", "benchmark", 0, {"kind": "none", "sha256": None})
+    record = begin_record("scaling")
     base_result, rows = measure_apart(base), []
     points = [(factor, value) for factor, values in factors.items() for value in values]
     for factor, value in tqdm(points, unit="point"):

@@ -15,12 +15,12 @@ import statistics
 import numpy as np
 
 from benchmarks import worker
+from benchmarks.records import FOLDER, begin_record
 from benchmarks.scaling import UPDATES_PER_EPOCH
-from sensegen_utils.paths import ROOT
 from sensegen_utils.profiles import CURVE_RUN, EXPERIMENTS, PUBLISHED_START_RUN, get_profile
-from sensegen_utils.records import save_record, start_record
+from sensegen_utils.report.records import save_record
 
-RECORD = ROOT / "results" / "benchmarks" / "side_by_side.json"
+RECORD = FOLDER / "side_by_side.json"
 CONFIGURATIONS = {"3x256": (256, 3), "1x256": (256, 1), "3x128": (128, 3)}
 PAIRS = tuple(itertools.combinations_with_replacement(CONFIGURATIONS, 2))
 THREADS = ((1, 1), (1, 2), (2, 1), (2, 2))  # in one operation, between operations
@@ -30,7 +30,8 @@ def make(job):
     """``{"train": function}`` that trains one configuration, for `benchmarks.worker`."""
     import keras
 
-    from sensegen_utils.generator import build_generator, mixture_nll
+    from sensegen_utils.model.generator import build_generator
+    from sensegen_utils.model.mixture import mixture_nll
 
     keras.utils.set_random_seed(0)
     units, layers = job["size"]
@@ -98,7 +99,7 @@ def main(arguments=None):
     parser.add_argument("--updates", type=int, default=200)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args(arguments)
-    record = start_record("benchmarks.side_by_side", "benchmark", 0, {"kind": "none", "sha256": None})
+    record = begin_record("side_by_side")
     alone = [
         {"configuration": name, "threads": threads,
          "seconds": seconds_per_update([(name, options.updates)], threads, options.repeats)[0]}

@@ -22,13 +22,13 @@ import keras
 import numpy as np
 
 from benchmarks import updates, worker
+from benchmarks.records import FOLDER, begin_record
 from benchmarks.timing import summarise, take_turns
-from sensegen_utils.generator import HALF_LOG_2PI
-from sensegen_utils.paths import ROOT
+from sensegen_utils.model.mixture import HALF_LOG_2PI
 from sensegen_utils.profiles import SIGMA_FLOOR
-from sensegen_utils.records import save_record, start_record
+from sensegen_utils.report.records import save_record
 
-RECORD = ROOT / "results" / "benchmarks" / "training.json"
+RECORD = FOLDER / "training.json"
 # With fewer updates a call, the start of fit (0.1 s), which a real epoch spreads over 367, would show.
 REPORT = {"name": "report, 4 x 20", "batch": 4, "steps": 20, "units": 256, "layers": 3, "updates": 80}
 WINDOWS = {"name": "windows, 128 x 127", "batch": 128, "steps": 127, "units": 256, "layers": 3, "updates": 2}
@@ -150,7 +150,7 @@ def main(arguments=None, configs=(REPORT, WINDOWS), settings=SETTINGS):
     parser.add_argument("--choosing", type=int, default=3, help="turns under every setting of threads")
     parser.add_argument("--repeats", type=int, default=10, help="turns of each contender at its fastest")
     options = parser.parse_args(arguments)
-    record = start_record("benchmarks.training", "benchmark", 0, {"kind": "none", "sha256": None})
+    record = begin_record("training")
     facts = {"torch": torch_version() or "absent", "torch_build": None, "left_out": {}}
     measured = [measure(config, settings, options.choosing, options.repeats, facts) for config in configs]
     tables, grids = zip(*measured, strict=True)

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sensegen_utils.fast_lstm import FastLSTM
-from sensegen_utils.generator import COMPONENTS, mixture_nll
+from sensegen_utils.model.fast_lstm import FastLSTM
+from sensegen_utils.model.mixture import COMPONENTS, mixture_nll
 
 HIDDEN, LEARNING_RATE, CLIP = 128, 3e-4, 0.1
 EPSILON = 1e-12  # Adam's; PyTorch adds it at another place, and so small it cannot show

@@ -9,15 +9,16 @@ import subprocess
 import sys
 import time
 
-from sensegen_utils.paths import ROOT
-from sensegen_utils.records import save_record, start_record
+from benchmarks.records import FOLDER, begin_record
+from sensegen_utils.files import ROOT
+from sensegen_utils.report.records import save_record
 
 PART = re.compile(r"^== (.+?) done in (\d+) s")
 
 
 def main(command):
     """Run, print, and write results/benchmarks/whole-<command>.json."""
-    record = start_record("benchmarks.whole", "benchmark", 0, {"kind": "none", "sha256": None})
+    record = begin_record("whole")
     start, parts = time.monotonic(), []
     process = subprocess.Popen(shlex.split(command), cwd=ROOT, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
@@ -26,9 +27,10 @@ def main(command):
             parts.append({"part": found[1], "seconds": int(found[2])})
     if process.wait():
         raise SystemExit(f"{command} failed; nothing is recorded")
-    name = "-".join(re.findall(r"[a-z]+", command.partition("run_all.sh")[2]))
+    words = re.findall(r"[a-z]+", command.partition("run_all.sh")[2])
+    name = "-".join(word for word in words if word != "yes")  # of --fresh --yes, which asks nothing
     record |= {"command": command, "parts": parts, "seconds": round(time.monotonic() - start, 1)}
-    save_record(record, ROOT / f"results/benchmarks/whole-{name}.json")
+    save_record(record, FOLDER / f"whole-{name}.json")
     print(f"{command}: {record['seconds']:.0f} s")
 
 

@@ -7,9 +7,8 @@ import sys
 
 import pytest
 
-from benchmarks import reading, scaling, side_by_side, training, updates, worker
-from sensegen_utils import paths
-from sensegen_utils.speed import make_speed_tables
+from benchmarks import reading, scaling, side_by_side, tables, training, updates, whole, worker
+from sensegen_utils import files
 
 TINY = {"name": "tiny", "batch": 2, "steps": 3, "units": 4, "layers": 2, "updates": 2}
 
@@ -20,7 +19,7 @@ def load(module, monkeypatch, tmp_path, *arguments, **settings):
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["provenance"]["profile"] == "benchmark"
     assert record["provenance"]["data"] == {"kind": "none", "sha256": None}
-    assert make_speed_tables({module.__name__.split(".")[-1]: record})  # REPORT.md can read it
+    assert tables.make_sections({module.__name__.split(".")[-1]: record})  # the page can show it
     return record
 
 
@@ -42,7 +41,7 @@ def test_training_measures_every_contender_against_every_other(monkeypatch, tmp_
 
 def test_each_contender_is_measured_under_its_fastest_setting(stub, monkeypatch, tmp_path):
     start = worker.start
-    part = {"benchmarks.updates": {"project": True}, training.PYTORCH: {}}
+    part = {"benchmarks.updates": {"name": "project"}, training.PYTORCH: {}}
     monkeypatch.setattr(worker, "start", lambda module, job, threads: start(stub, part[module], threads))
     monkeypatch.setattr(training, "torch_version", lambda: "2.15.0")
     settings = ((1, 1), (1, 2), (2, 2))
@@ -83,7 +82,7 @@ def make(job):
         calls.append(0)
         print("chatter of a library")
         return job.get("loss", 0.5)
-    return {"project": work} if job.get("project") else {"pytorch": work}, {"torch_build": "stub"}
+    return {job.get("name", "pytorch"): work}, {"torch_build": "stub"}
 """
 
 
@@ -128,7 +127,7 @@ def test_pytorch_has_a_process_without_tensorflow():
 def test_pytorch_that_dies_is_said_once_and_left_out(stub, monkeypatch, tmp_path, capsys, dies):
     # The stub plays all parts here: TensorFlow would only make this slow.
     start = worker.start
-    part = {"benchmarks.updates": {"project": True}, training.PYTORCH: {"dies": dies}}
+    part = {"benchmarks.updates": {"name": "project"}, training.PYTORCH: {"dies": dies}}
     monkeypatch.setattr(worker, "start", lambda module, job, threads: start(stub, part[module], threads))
     monkeypatch.setattr(training, "torch_version", lambda: "2.15.0")
     record = load(training, monkeypatch, tmp_path, "--repeats", "2", configs=(TINY,), settings=((1, 1),))
@@ -140,7 +139,9 @@ def test_pytorch_that_dies_is_said_once_and_left_out(stub, monkeypatch, tmp_path
 
 def test_absent_pytorch_is_said_and_left_out(stub, monkeypatch, tmp_path, capsys):
     start = worker.start
-    monkeypatch.setattr(worker, "start", lambda module, job, threads: start(stub, {"project": True}, threads))
+    monkeypatch.setattr(
+        worker, "start", lambda module, job, threads: start(stub, {"name": "project"}, threads)
+    )
     monkeypatch.setattr(training, "torch_version", lambda: None)
     record = load(training, monkeypatch, tmp_path, "--repeats", "1", configs=(TINY,), settings=((1, 1),))
     assert (record["torch"], record["torch_build"]) == ("absent", "stub")
@@ -172,7 +173,9 @@ def test_scaling_measures_a_point(series, capsys):
     assert result["seconds"] > 0 and result["peak_mib"] > result["above_import_mib"]
 
 
-def test_side_by_side_runs_alone_and_in_pairs(monkeypatch, tmp_path):
+def test_side_by_side_runs_alone_and_in_pairs(stub, monkeypatch, tmp_path):
+    start = worker.start
+    monkeypatch.setattr(worker, "start", lambda module, job, threads: start(stub, {"name": "train"}, threads))
     monkeypatch.setattr(side_by_side, "CONFIGURATIONS", {"tiny": (4, 1)})
     monkeypatch.setattr(side_by_side, "PAIRS", (("tiny", "tiny"),))
     monkeypatch.setattr(side_by_side, "THREADS", ((1, 1),))
@@ -184,6 +187,11 @@ def test_side_by_side_runs_alone_and_in_pairs(monkeypatch, tmp_path):
     hours = record["full_profile_hours"]
     assert hours["one by one"] == pytest.approx(2 * 367 / 3600 * alone["seconds"])
     assert hours["two at a time"] > 0
+
+
+def test_side_by_side_trains_one_configuration():
+    functions, _ = side_by_side.make({"size": (4, 2), "updates": 20})
+    assert functions["train"]() > functions["train"]()  # the loss falls
 
 
 def test_two_at_a_time_never_leave_a_core_idle_while_a_training_waits():
@@ -203,10 +211,22 @@ def test_the_full_profile_trains_what_the_benchmark_measures():
 def test_reading_is_timed_from_the_archive_and_from_the_cache(monkeypatch, tmp_path, simulated_archive):
     monkeypatch.setenv("SENSEGEN_HAR_ARCHIVE", str(simulated_archive))
     monkeypatch.setattr(reading, "REPEATS", 1)
-    monkeypatch.setattr(paths, "ROOT", tmp_path)
-    monkeypatch.setattr(paths, "DATA", tmp_path / "data")
+    monkeypatch.setattr(reading, "RECORD", tmp_path / "reading.json")
+    monkeypatch.setattr(files, "DATA", tmp_path / "data")
     reading.main()
-    record = json.loads((tmp_path / "results/benchmarks/reading.json").read_text())
+    record = json.loads((tmp_path / "reading.json").read_text())
     assert all(row["low_s"] > 0 for row in record["rows"])
-    caption, table, _ = make_speed_tables({"reading": record})["reading"]
-    assert "data: SIMULATED" in caption and len(table) == 2
+    measured_on, ((_, table, _),) = tables.make_sections({"reading": record})["reading"]
+    assert measured_on.endswith("data: SIMULATED") and len(table) == 2
+
+
+def test_a_whole_command_is_timed_with_its_parts_and_recorded_only_if_it_succeeds(monkeypatch, tmp_path):
+    script = tmp_path / "run_all.sh"
+    monkeypatch.setattr(whole, "FOLDER", tmp_path)
+    script.write_text("echo '== environment'; echo '== 01_data done in 5 s'; exit $(($# > 1))")
+    whole.main(f"bash {script} smoke")
+    record = json.loads((tmp_path / "whole-smoke.json").read_text())
+    assert record["parts"] == [{"part": "01_data", "seconds": 5}] and record["seconds"] >= 0
+    with pytest.raises(SystemExit, match="nothing is recorded"):
+        whole.main(f"bash {script} quick --fresh --yes")
+    assert not list(tmp_path.glob("whole-quick*"))
