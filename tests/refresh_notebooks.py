@@ -1,7 +1,7 @@
-"""Execute the notebooks in place, in smoke, and keep the outputs that nbval compares.
+"""Execute the notebooks in place, in full, and keep the outputs that nbval compares.
 
-For maintainers, after a change that moves numbers on purpose: python tests/refresh_notebooks.py [05 06 ...]
-It needs the official archive, and the smoke results of all experiments: ./run_all.sh smoke --fresh
+For maintainers, after a change of a notebook: python tests/refresh_notebooks.py [05 06 ...]
+It needs the official archive, and finds the committed runs of the full profile.
 """
 
 import sys
@@ -9,8 +9,8 @@ import sys
 import nbformat
 import papermill
 
-from sensegen_utils.har import load_har
-from sensegen_utils.paths import ROOT
+from sensegen_utils.data.uci_har import load_har
+from sensegen_utils.files import ROOT
 
 if load_har()["kind"] != "official":
     raise SystemExit("the committed outputs are those of the official archive; set $SENSEGEN_HAR_ARCHIVE")

@@ -8,9 +8,9 @@ import papermill
 import pytest
 from scipy.signal import lfilter
 
-from sensegen_utils.own_sensor import read_sensor
-from sensegen_utils.paths import ROOT
-from sensegen_utils.window_generator import load_window_generator
+from sensegen_utils.data.own_sensor import read_sensor
+from sensegen_utils.files import ROOT
+from sensegen_utils.model.generator import load_generator
 
 STEPS = 32
 
@@ -23,7 +23,7 @@ def results_of(tmp_path, monkeypatch):
         executed = papermill.execute_notebook(
             ROOT / "notebooks" / "09_your_own_sensor.ipynb",
             tmp_path / "out.ipynb",
-            {"SENSOR": sensor, "STEPS": STEPS},
+            {"PROFILE": "smoke", "SENSOR": sensor, "STEPS": STEPS},
             kernel_name="python3",
             cwd=ROOT / "notebooks",
             progress_bar=False,
@@ -50,8 +50,8 @@ def check(folder, run, labels, channels):
     assert record["privacy"]["nearest neighbour"]["copy of training"] < 1e-3
     assert 0 < record["membership"]["generated"]["auc"] < 1
     assert (folder / "checkpoints" / f"09_{run}-best.keras").exists()
-    generator, front = load_window_generator(folder / "models" / f"09_{run}.keras")
-    assert generator.count_params() == record["parameters"] and front["labels"] == [*range(len(labels))]
+    generator, whitening = load_generator(folder / "models" / f"09_{run}.keras")
+    assert generator.count_params() == record["parameters"] and whitening["labels"] == [*range(len(labels))]
     with np.load(folder / "samples" / f"09_{run}-generated.npz") as saved:
         assert saved["windows"].shape[1:] == (STEPS, len(channels))
         assert set(saved["label"]) == set(labels)
