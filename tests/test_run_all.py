@@ -1,15 +1,20 @@
 import os
+import pty
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from sensegen_utils.paths import ROOT
+from sensegen_utils.profiles import CURVE_RUN, run_name
+
+HERE = Path(__file__).resolve().parents[1]
 
 
 def run_all(*arguments, **environment):
     return subprocess.run(
-        ["bash", ROOT / "run_all.sh", *arguments],
+        ["bash", HERE / "run_all.sh", *arguments],
         env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
     )
@@ -18,48 +23,92 @@ def run_all(*arguments, **environment):
 def test_help_names_every_command():
     shown = run_all("--help")
     assert shown.returncode == 0
-    for word in ("quick", "full", "smoke", "test", "lab", "--fresh", "--help", "SENSEGEN_HAR_ARCHIVE"):
+    words = (
+        "quick",
+        "full",
+        "smoke",
+        "test",
+        "lab",
+        "-n",
+        "--cores",
+        "--fresh",
+        "--yes",
+        "--verbose",
+        "--help",
+    )
+    for word in (*words, "--executor slurm", "SENSEGEN_HAR_ARCHIVE"):
         assert word in shown.stdout
+    assert all(len(line) < 110 for line in shown.stdout.splitlines())
 
 
-def test_an_unknown_argument_is_refused():
-    refused = run_all("quik")
-    assert refused.returncode == 2 and "unknown argument: quik" in refused.stderr
+@pytest.mark.parametrize(
+    ("arguments", "unknown"),
+    [
+        (["quik"], "quik"),
+        (["-n", "quik"], "quik"),
+        (["--executor", "slurm", "quik"], "quik"),
+        (["results/fulll/REPORT.md"], "results/fulll/REPORT.md"),
+    ],
+)
+def test_an_unknown_argument_is_refused(arguments, unknown):
+    refused = run_all(*arguments)
+    assert refused.returncode == 2 and f"unknown argument: {unknown}" in refused.stderr
+    assert "./run_all.sh --help" in refused.stderr
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A repository with results that git tracks in full, and others in smoke."""
+    for name in ("full/records/02.json", "full/figures/02.png", "smoke/records/02.json"):
+        path = tmp_path / "results" / name
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+    (tmp_path / ".gitignore").write_text("results/smoke/\n")
+    subprocess.run("git init -q . && git add .", shell=True, check=True, cwd=tmp_path)
+    return tmp_path
+
+
+def forget(repository, folder, yes="", **how):
+    script = f'set -euo pipefail; . {HERE}/engine/run.sh; yes={yes}; forget "results/{folder}"; echo gone'
+    return subprocess.Popen(["bash", "-c", script], cwd=repository, text=True, **how)
+
+
+def test_fresh_deletes_nothing_that_git_tracks_without_a_word(repository):
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    full, smoke = (repository / "results" / name / "records/02.json" for name in ("full", "smoke"))
+    refused = forget(repository, "full", **pipes)
+    told = refused.communicate()
+    assert refused.returncode == 2 and full.exists()
+    assert told == (
+        "",
+        "--fresh would delete 1 files that git tracks in results/full; with --fresh --yes it does\n",
+    )
+    assert forget(repository, "smoke", **pipes).communicate()[0] == "gone\n" and not smoke.exists()
+    assert forget(repository, "full", yes="yes", **pipes).communicate()[0] == "gone\n" and not full.exists()
+    assert (repository / "results/full/figures/02.png").exists(), "figures are drawn anew over the old ones"
+
+
+@pytest.mark.parametrize(("answer", "there"), [("n", True), ("y", False)])
+def test_fresh_asks_on_a_terminal(repository, answer, there):
+    terminal, ours = pty.openpty()
+    os.write(terminal, f"{answer}\n".encode())
+    forget(repository, "full", stdin=ours, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).wait(20)
+    assert (repository / "results/full/records/02.json").exists() == there
 
 
 def test_a_failed_cell_stops_the_run_with_traceback_name_and_way_on(tmp_path, simulated_archive):
-    results = tmp_path / "results" / "simulated-smoke"
+    results, run = tmp_path / "results" / "simulated-smoke", run_name(**CURVE_RUN, seed=0)
     (results / "checkpoints").mkdir(parents=True)
-    for run in ("02_body_gyro_x-1x256-seed0", "04_total_acc_x-3x256-seed0-D"):  # both of those that run first
-        (results / "checkpoints" / f"{run}.keras").write_text("no checkpoint")
-    failed = run_all("smoke", SENSEGEN_ROOT=str(tmp_path), SENSEGEN_HAR_ARCHIVE=str(simulated_archive))
-    assert failed.returncode != 0
-    assert "SIMULATED DATA" in failed.stderr
-    assert "02_body_gyro_x-1x256-seed0.keras is damaged" in failed.stdout  # the traceback
-    assert "FAILED: 02_mdn_generator" in failed.stderr
-    assert "./run_all.sh smoke --fresh" in failed.stderr
-    assert "05_results_and_figures" not in failed.stdout
-    assert (results / "notebooks" / "01_data_preparation.ipynb").exists()
-
-
-@pytest.mark.parametrize(("cells_run", "times"), [("null", 2), ("1", 1)])
-def test_only_a_kernel_that_dies_before_its_first_cell_gets_another_try(
-    tmp_path, simulated_archive, cells_run, times
-):
-    papermill = tmp_path / "bin" / "papermill"
-    papermill.parent.mkdir()
-    papermill.write_text(f"""#!/bin/sh
-echo called
-echo '"execution_count": {cells_run}' > "$2"
-exit 1
-""")
-    papermill.chmod(0o755)
+    (results / "checkpoints" / f"02_{run}.keras").write_text("no checkpoint")
     failed = run_all(
-        "smoke",
+        str(results / "figures" / f"03_loss-{run}.png"),
         SENSEGEN_ROOT=str(tmp_path),
         SENSEGEN_HAR_ARCHIVE=str(simulated_archive),
-        PATH=f"{papermill.parent}:{os.environ['PATH']}",
     )
-    assert failed.returncode != 0 and "FAILED: 01_data_preparation" in failed.stderr
-    assert failed.stdout.count("called") == times
-    assert failed.stdout.count("once more") == times - 1
+    assert failed.returncode != 0
+    assert "SIMULATED DATA" in failed.stderr
+    assert f"02_{run}.keras is damaged" in failed.stderr  # the traceback
+    assert f"FAILED: 02_mdn_generator-{run}" in failed.stderr
+    assert "./run_all.sh smoke --fresh" in failed.stderr
+    assert "03_discriminator" not in failed.stdout
+    assert (results / "notebooks" / f"02_mdn_generator-{run}.ipynb").exists()

@@ -1,0 +1,85 @@
+# Makes the two environments, .venv for the science and .venv-engine for Snakemake. run_all.sh reads this file.
+# They are two because they need different versions of pandas. uv is used if it is there, else pip.
+
+# Whether a Python has the packages of pyproject.toml, TensorFlow and Keras in the locked versions.
+has_packages() {
+  "$1" - 2>/dev/null <<'PYTHON'
+import re
+import tomllib
+from importlib.metadata import version
+
+from packaging.requirements import Requirement
+
+for line in tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]:
+    requirement = Requirement(line)
+    assert requirement.specifier.contains(version(requirement.name))
+lock = open("requirements.lock").read()
+for package in ("tensorflow", "keras"):
+    assert re.search(rf"^{package}=={version(package)} ", lock, re.M)
+PYTHON
+}
+
+# Notebooks run in notebooks/: there it shows whether this checkout, and no other one, is installed.
+has_project() {
+  (cd notebooks && "$1" - "${PWD%/notebooks}/" 2>/dev/null <<'PYTHON'
+import sys
+
+import sensegen_utils
+
+assert sensegen_utils.__file__.startswith(sys.argv[1])
+PYTHON
+  )
+}
+
+find_python() {
+  local name
+  for name in python3.13 python3.12 python3.11 python3; do
+    if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
+      echo "$name"; return
+    fi
+  done
+  echo "Python 3.11, 3.12 or 3.13 is needed; none was found. Install one, or uv, and run again." >&2
+  exit 1
+}
+
+# make_environment FOLDER LOCK: an environment of exactly the locked packages. Its file .made says from which lock.
+make_environment() {
+  echo "== environment: making $1 from $2 (some minutes, once)"
+  rm -rf "$1"
+  if command -v uv >/dev/null; then
+    uv venv --quiet --python '>=3.11,<3.14' "$1"
+    # Compiled, as pip does it: where Python may not keep its own bytecode, each import would take 10 s, not 4.
+    uv pip install --quiet --python "$1" --require-hashes --compile-bytecode -r "$2"
+  else
+    local python
+    python=$(find_python)
+    "$python" -m venv "$1"
+    "$1/bin/python" -m pip install --quiet --require-hashes -r "$2"
+  fi
+}
+
+# An active environment that has the packages is used as it is; else .venv is made from the lock.
+prepare_science() {
+  if [[ -n ${VIRTUAL_ENV:-}${CONDA_PREFIX:-} ]] && has_packages python; then
+    has_project python || python -m pip install --quiet --no-deps --no-build-isolation -e .
+    return
+  fi
+  local python=$PWD/.venv/bin/python
+  if ! cmp -s requirements.lock .venv/.made || ! has_packages "$python" || ! has_project "$python"; then
+    make_environment .venv requirements.lock
+    if command -v uv >/dev/null; then
+      uv pip install --quiet --python .venv --no-deps --no-build-isolation -e .
+    else
+      "$python" -m pip install --quiet --no-deps --no-build-isolation -e .
+    fi
+    cp requirements.lock .venv/.made
+  fi
+  export PATH="$PWD/.venv/bin:$PATH" VIRTUAL_ENV="$PWD/.venv"
+}
+
+prepare_engine() {
+  if ! cmp -s engine/requirements.lock .venv-engine/.made || ! .venv-engine/bin/python -c "" 2>/dev/null; then
+    make_environment .venv-engine engine/requirements.lock
+    cp engine/requirements.lock .venv-engine/.made
+  fi
+}

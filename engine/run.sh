@@ -1,0 +1,73 @@
+# Finds the data and calls Snakemake; forgets results; compares notebooks. run_all.sh reads this file and sets
+# fresh, yes, dry, target (yes or a path, else empty) and passed, the options for Snakemake.
+
+# timed NAME COMMAND...: run it, and say how long it took.
+timed() {
+  local name=$1 start=$SECONDS; shift
+  "$@"
+  echo "== $name done in $((SECONDS - start)) s"
+}
+
+# forget FOLDER [kept]: delete what was computed. It asks before it deletes what git tracks, or keeps that.
+forget() {
+  local parts=("$1"/{checkpoints,models,records,runs,samples}) tracked answer
+  tracked=$(git ls-files -- "${parts[@]}" 2>/dev/null | wc -l)
+  if ((tracked)) && [[ -z $yes ]]; then
+    [[ ${2:-} != kept ]] || return 0
+    if ! [[ -t 0 ]]; then
+      echo "--fresh would delete $((tracked)) files that git tracks in $1; with --fresh --yes it does" >&2
+      exit 2
+    fi
+    read -rp "Delete $((tracked)) files that git tracks in $1? [y/N] " answer
+    [[ $answer == [yY]* ]] || exit 2
+  fi
+  rm -rf "${parts[@]}"
+}
+
+run_profile() {
+  local profile=$1 base=${SENSEGEN_ROOT:+$SENSEGEN_ROOT/}results start=$SECONDS options data found
+  # Finds the data; if they are simulated, it says so loudly and names another folder.
+  found=$(python -m sensegen_utils.files "$profile")
+  read -r folder data <<<"$found"
+  : "${folder:?python -m sensegen_utils.files $profile names no folder}"
+  if [[ -n $target && $target != "$base/$folder"/* ]]; then
+    echo "the results of the data at hand are in $base/$folder; $target is elsewhere" >&2
+    exit 2
+  fi
+  # Without archive and network, one look for them is enough.
+  local stand_in=${SENSEGEN_ROOT:-$PWD}/data/simulated-har.zip
+  if [[ $folder == simulated-* && -f $stand_in ]]; then export SENSEGEN_HAR_ARCHIVE=${SENSEGEN_HAR_ARCHIVE:-$stand_in}; fi
+  if [[ -n $fresh && -n $dry ]]; then
+    passed+=(--forceall)
+  elif [[ -n $fresh ]]; then
+    forget "$base/$folder"
+    forget "$base/$profile" kept # what needs no archive is here
+  fi
+  options=(
+    --config "profile=$profile" "folder=$folder" "data=${data:+sha256:$data}"
+    --cores all --scheduler greedy # what most others wait for first, as the Snakefile's priorities say
+    --logger short # engine/snakemake_logger_plugin_short
+    --drop-metadata # receipts say what is finished, see engine/receipts.py
+    --rerun-incomplete --keep-incomplete # a run that was stopped goes on from its checkpoints
+    --nolock # the Snakefile has a lock that no kill leaves behind
+  )
+  # A SLURM without accounting has nothing to tell by sacct, and Snakemake would wait for ever.
+  if [[ " ${passed[*]-} " == *slurm* ]] && ! sacct >/dev/null 2>&1; then
+    options+=(--slurm-status-command squeue --slurm-init-seconds-before-status-checks 5)
+  fi
+  PYTHONPATH="$PWD/engine${PYTHONPATH:+:$PYTHONPATH}" \
+    .venv-engine/bin/python -m snakemake "${options[@]}" ${passed[@]+"${passed[@]}"}
+  [[ -n $dry$target ]] || echo "== $profile done in $((SECONDS - start)) s; the report: $base/$folder/REPORT.md"
+}
+
+# The outputs in notebooks/ are the full results on the official archive. With other data only those notebooks
+# can be compared that need no archive: their parameters cell has the tag no-archive.
+compare_notebooks() {
+  local notebooks=(notebooks)
+  if [[ $folder == simulated-* ]]; then
+    notebooks=($(grep -l '"no-archive"' notebooks/*.ipynb || echo notebooks/00_quickstart.ipynb))
+    echo "== SIMULATED data: only ${notebooks[*]} compared; all others only ran, in smoke" >&2
+  fi
+  TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
+    pytest -n 2 --dist loadfile --nbval --nbval-current-env "${notebooks[@]}"
+}
