@@ -188,7 +188,7 @@ class TestOneNumberOneVerdict:
                 text = output.get("text", "" if "text/html" in data else data.get("text/plain", ""))
                 blocks = re.split(r"\n(?=\S)", text)  # an indented line goes with the one above
                 told += self.check([*html, *blocks], verdicts, path.name)
-        assert told >= 8 or path.name[:2] not in ("05", "06")
+        assert told >= 8 or path.name[:2] != "06"
 
 
 class TestWordsFollowTheNumbers:

@@ -142,9 +142,10 @@ def load_generator(path):
                         name: {key: arrays[f"{part} {key} {name}"] for key in keys} for name in labels
                     }
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        notebook = Path(path).stem[:2] if Path(path).stem[:2].isdigit() else "07"
         raise ValueError(
-            f"no trained generator can be read from {Path(path)} ({error}): run the notebook that its name "
-            "begins with (models of windows: 07, your own sensor: 09), or ./run_all.sh"
+            f"no trained generator can be read from {Path(path)} ({error}): run notebook {notebook} with the "
+            "parameters in this name, or ./run_all.sh"
         ) from error
     return generator, whitening
 

@@ -13,18 +13,22 @@ PICTURES = [f"total_acc_x_{steps}" for steps in (1000, 2000, 4000)]  # of notebo
 PICTURES += ["body_gyro_x_2000", "pairs_800", "failed_case"]
 
 
-def get_run(path, settings, compute, provenance, files=(), anew=False, hint="How long is not known."):
+def get_run(
+    path, settings, compute, provenance, files=(), checkpoints=(), anew=False, hint="How long is not known."
+):
     """Return the record at ``path`` if it was made with ``settings``; else compute, store and return it.
 
     A stored record may hold more settings than are asked for. ``compute`` takes no argument and returns a
     dict of results. ``provenance`` is what `provenance.provenance` returns. ``files`` are what the run leaves
-    beside its record and what is needed of it (weights, logs, rows): without one of them it is not finished.
-    ``anew`` computes in any case, and forgets these files first; if that is stopped, the next call goes on.
+    beside its record and what is needed of it (weights, rows): without one of them it is not finished.
+    ``anew`` computes in any case. It, and a "version" that was raised, first put aside these files and the
+    ``checkpoints``, from which a run that was stopped goes on. If this is stopped, the next call goes on.
     Before it computes, this prints why, and how long the last time took and where, or ``hint``. The old
     record stays if ``compute`` raises, or returns NaN, which is refused with ValueError.
     """
     path, wanted = Path(path), json.loads(json.dumps(settings, default=float))
     missing, begun_anew = [each for each in files if not each.exists()], path.with_suffix(".anew")
+    forget = anew
     try:
         stored = load_record(path)
         told = stored.get("settings", {})
@@ -33,15 +37,16 @@ def get_run(path, settings, compute, provenance, files=(), anew=False, hint="How
             commit = computed_by(stored)["git_commit"]
             print(f"found: records/{path.name}, made {_how(stored)}, commit {commit}")
             return stored
+        forget = anew or "version" in differ
         said = (f"{name} {short(told.get(name, 'not stated'))}, now {short(wanted[name])}" for name in differ)
         reason = f"{missing[0].name} is missing" if missing and not anew else "asked for anew"
         reason = f"made with other settings ({'; '.join(said)})" if differ else reason
     except (FileNotFoundError, ValueError) as error:
         stored, reason = None, "not readable" if isinstance(error, ValueError) else "there is none yet"
     print(f"records/{path.name}: {reason}. Computing. {_last_time(stored, path) or hint}", flush=True)
-    if anew and not begun_anew.exists():
-        for each in files:
-            each.unlink(missing_ok=True)
+    if forget and not begun_anew.exists():
+        for each in filter(Path.exists, (*files, *checkpoints)):
+            each.replace(each.with_name(f"{each.name}.old"))  # nothing that took long is deleted
         path.parent.mkdir(parents=True, exist_ok=True)
         begun_anew.touch()
     provenance, results = provenance | {"wall_seconds": -time.monotonic()}, compute()
