@@ -26,10 +26,8 @@ forget() {
 
 run_profile() {
   local profile=$1 base=${SENSEGEN_ROOT:+$SENSEGEN_ROOT/}results start=$SECONDS options data found
-  # Finds the data; if they are simulated, it says so loudly and names another folder.
-  found=$(python -m sensegen_utils.files "$profile")
+  found=$(python engine/find_data.py "$profile") # another folder, and a loud word, if they are simulated
   read -r folder data <<<"$found"
-  : "${folder:?python -m sensegen_utils.files $profile names no folder}"
   if [[ -n $target && $target != "$base/$folder"/* ]]; then
     echo "the results of the data at hand are in $base/$folder; $target is elsewhere" >&2
     exit 2
