@@ -9,6 +9,7 @@ run started from.
 import fcntl
 import hashlib
 import json
+import os
 import re
 import zipfile
 from pathlib import Path
@@ -117,3 +118,11 @@ def held(path):
     except OSError:  # a file system without locks: better no lock than no run
         pass
     return handle
+
+
+def write(path, content):
+    """Write JSON in one move."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
+    temporary.replace(path)

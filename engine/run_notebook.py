@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-from receipts import digests, held
+from receipts import digests, held, write
 
 ONE_THREAD = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
@@ -81,13 +81,6 @@ def found(record, place):
     if isinstance(value, list):
         value = value[-1] if value and isinstance(value[-1], float) else len(value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def write(path, content):
-    """Write JSON in one move."""
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    temporary.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-    temporary.replace(path)
 
 
 def main():
