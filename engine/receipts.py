@@ -76,8 +76,10 @@ def what_changed(asked, files, receipt):
         for name in sorted(before["inputs"].keys() | now["inputs"].keys()):
             if name not in now["inputs"] or name not in before["inputs"]:
                 changes.append(f"{name} {'is new' if name in now['inputs'] else 'is no longer read'}")
-            # Where a file is missing, Snakemake knows what to do.
-            elif now["inputs"][name] not in (None, before["inputs"][name]):
+                continue
+            was, is_ = before["inputs"][name], now["inputs"][name]
+            # A missing file cannot be compared; if it is needed, Snakemake has it made.
+            if was and is_ and was != is_:
                 changes.append(f"{name} is another one")
         return "; ".join(changes)
     except (ValueError, KeyError, AttributeError):
