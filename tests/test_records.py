@@ -13,7 +13,10 @@ HAR = {"kind": "official", "sha256": "ab" * 32}
 SETTINGS = {"version": 1, "signals": ("x", "y"), "epochs": 5, "clip": None}
 MACHINE = {"processor": "AMD EPYC", "cores": 2, "system": "Linux x86_64", "intra_op_threads": "1"}
 COMMITTED = [
-    path for profile in ("full", "quick") for path in sorted((ROOT / "results" / profile).rglob("*.json"))
+    path
+    for profile in ("full", "quick")
+    for part in ("records", "checkpoints")
+    for path in sorted((ROOT / "results" / profile / part).glob("*.json"))
 ]
 
 
