@@ -36,6 +36,13 @@ def get_profile(name):
     return PROFILES[name]
 
 
+def get_model(name):
+    """Return a model on the true time axis; raise ValueError, which lists them, for an unknown name."""
+    if name not in WINDOW_MODELS:
+        raise ValueError(f"unknown model {name!r}; choose one of: {', '.join(WINDOW_MODELS)}")
+    return WINDOW_MODELS[name]
+
+
 def run_name(signal, lstm_units, lstm_layers, seed, sigma_floor=SIGMA_FLOOR, published_start=False):
     """Return the name of one training run, for its files; what is not the default is part of it."""
     floor = "" if sigma_floor == SIGMA_FLOOR else f"-floor{sigma_floor:g}"

@@ -118,6 +118,7 @@ def run_in_scratch(tmp_path, monkeypatch, simulated_archive):
     [
         ("02", {"SIGNAL": "heart_rate"}, "Unknown signal 'heart_rate'.*total_acc_x"),
         ("01", {"PROFILE": "fast"}, "unknown profile 'fast'; choose one of: smoke, quick, full"),
+        ("07", {"MODEL": "seven"}, "unknown model 'seven'; choose one of: one, six"),
         ("03", {}, "run notebook 02"),
         ("08", {}, "run notebook 07"),
         ("05", {}, "01_data_preparation.json: run notebook 01"),
