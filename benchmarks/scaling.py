@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from benchmarks.records import FOLDER, begin_record
 from benchmarks.timing import seconds_of
+from sensegen_utils.model.fast_adam import FastAdam
 from sensegen_utils.model.generator import build_generator
 from sensegen_utils.model.mixture import mixture_nll
 from sensegen_utils.model.sampling import sample_series
@@ -57,7 +58,7 @@ def measure(units, layers, steps, batch, series=0):
     if series:
         done, call = 1, lambda: sample_series(model, series, GENERATED_STEPS, seed=0)
     else:
-        adam = keras.optimizers.Adam(published.LEARNING_RATE, global_clipnorm=0.1)
+        adam = FastAdam(published.LEARNING_RATE, global_clipnorm=0.1)
         model.compile(adam, loss=mixture_nll, steps_per_execution=UPDATES)
         shape = (2, UPDATES * batch, steps, 1)
         inputs, targets = np.random.default_rng(0).standard_normal(shape, np.float32)

@@ -30,14 +30,14 @@ def make(job):
     """``{"train": function}`` that trains one configuration, for `benchmarks.worker`."""
     import keras
 
+    from sensegen_utils.model.fast_adam import FastAdam
     from sensegen_utils.model.generator import build_generator
     from sensegen_utils.model.mixture import mixture_nll
 
     keras.utils.set_random_seed(0)
     units, layers = job["size"]
     model = build_generator(units, layers, batch_size=4)
-    adam = keras.optimizers.Adam(3e-4, global_clipnorm=0.1)
-    model.compile(adam, loss=mixture_nll, steps_per_execution=20)
+    model.compile(FastAdam(3e-4, global_clipnorm=0.1), loss=mixture_nll, steps_per_execution=20)
     shape = (2, 4 * job["updates"], 20, 1)
     inputs, targets = np.random.default_rng(0).standard_normal(shape, np.float32)
     options = {"batch_size": 4, "shuffle": False, "verbose": 0}

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from sensegen_utils.model.fast_adam import FastAdam
 from sensegen_utils.model.fast_lstm import FastLSTM
 from sensegen_utils.model.mixture import COMPONENTS, mixture_nll
 
@@ -21,22 +22,22 @@ def data(config):
     return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
-def keras_model(config, lstm):
-    """G with the given kind of LSTM layer, compiled as the trainings compile it."""
+def keras_model(config, lstm, adam=keras.optimizers.Adam):
+    """G with the given kinds of LSTM layer and optimizer, compiled as the trainings compile it."""
     keras.utils.set_random_seed(0)
     inputs = hidden = keras.Input(batch_shape=(config["batch"], config["steps"], 1))
     for _ in range(config["layers"]):
         hidden = lstm(config["units"], return_sequences=True, stateful=True)(hidden)
     hidden = keras.layers.Dense(HIDDEN, activation="sigmoid")(hidden)
     model = keras.Model(inputs, keras.layers.Dense(3 * COMPONENTS)(hidden))
-    adam = keras.optimizers.Adam(LEARNING_RATE, epsilon=EPSILON, global_clipnorm=CLIP)
-    model.compile(adam, loss=mixture_nll, steps_per_execution=config["updates"])
+    optimizer = adam(LEARNING_RATE, epsilon=EPSILON, global_clipnorm=CLIP)
+    model.compile(optimizer, loss=mixture_nll, steps_per_execution=config["updates"])
     return model
 
 
-def keras_fit(config, lstm):
+def keras_fit(config, *kinds):
     """Contender: Keras's own fit; the function returned makes all updates, returns their mean loss."""
-    model, (inputs, targets) = keras_model(config, lstm), data(config)
+    model, (inputs, targets) = keras_model(config, *kinds), data(config)
     options = {"batch_size": config["batch"], "shuffle": False, "verbose": 0}
     return lambda: model.fit(inputs, targets, **options).history["loss"][0]
 
@@ -134,7 +135,7 @@ def bare_products(config):
 def make(config):
     """``{name: function}`` of all contenders that suit the configuration, for `benchmarks.worker`."""
     makers = {
-        "project": lambda: keras_fit(config, FastLSTM),
+        "project": lambda: keras_fit(config, FastLSTM, FastAdam),
         "stock": lambda: keras_fit(config, keras.layers.LSTM),
         "stock_unrolled": lambda: keras_fit(config, stock_unrolled),
         "tensorflow_1": lambda: tensorflow_1(config),
