@@ -20,11 +20,11 @@ def read_sensor(source, rate=None, time=None, channels=None, label=None, group=N
     """Read and check a recording; return its samples and its unbroken pieces.
 
     ``source`` is a .csv file with a header, a pandas table, an .npy or .npz file, or an array, (samples,) or
-    (samples, channels). The rate (Hz) is given by ``rate``, or measured in ``time``, seconds or date-times.
-    ``label`` says what is measured in each sample (an activity, a state), ``group`` who or what (a person,
-    machine or session): what must not be split between training and test. These three name a column, or an
-    array of the .npz, or are arrays (samples,). ``channels`` chooses columns, by default all others, or names
-    the channels of an array. ``array`` chooses the channels' array of an .npz if several are left.
+    (samples, channels). Give ``rate`` (Hz), or ``time`` (seconds or date-times), which tells the rate.
+    ``label`` says what happens in each sample (an activity, a state), ``group`` who or what is measured (a
+    person, machine or session): it must not be split between training and test. These three name a column or
+    an array of the .npz, or are arrays (samples,). ``channels`` chooses columns, by default all others, or
+    names an array's channels. ``array`` chooses the channels' array of an .npz if several are left.
 
     Returns a dict: "values" ((samples, channels) float32), "channels" (names), "rate" (Hz), "label" and
     "group" ((samples,) or None), "pieces" ((pieces, 2) int: where each unbroken stretch begins and where the
@@ -38,15 +38,15 @@ def read_sensor(source, rate=None, time=None, channels=None, label=None, group=N
     if isinstance(source, str | Path):
         source, name = Path(source), str(source)
     try:
-        sensor, places = _read(source, rate, {"time": time, "label": label, "group": group}, channels, array)
+        sensor = _read(source, rate, {"time": time, "label": label, "group": group}, channels, array)
     except ValueError as error:
         error.args = (f"{name}: {error}",)
         raise
-    return sensor | {"origin": {"name": name, "places": places}}
+    sensor["origin"]["name"] = name
+    return sensor
 
 
 def _read(source, rate, given, channels, array):
-    """Return what `read_sensor` returns without "origin", and the places of the samples."""
     fields = _fields(source)
     given = {kind: it for kind, it in given.items() if it is not None}
     columns = {kind: _get(fields, it, kind) if isinstance(it, str) else it for kind, it in given.items()}
@@ -68,12 +68,11 @@ def _read(source, rate, given, channels, array):
         said = f"label or group change at most samples, first at {_place(places, (~same).argmax() + 1)}"
         raise ValueError(f"{said}. Sort by group, then by time; are they columns of measurements?")
     rate, pauses = _rate_and_pauses(rate, columns.get("time"), same)
-    starts = np.r_[0, np.flatnonzero(~same | (pauses > 0)) + 1]
-    pieces = np.column_stack([starts, np.r_[starts[1:], samples]])
+    borders = [0, *np.flatnonzero(~same | (pauses > 0)) + 1, samples]
     gaps = [(int(places[row + 1]), float(pauses[row])) for row in np.flatnonzero(pauses)]
-    sensor = {"values": values, "channels": [str(name) for name in table], "rate": rate}
-    sensor |= {"label": names.get("label"), "group": names.get("group")}
-    return sensor | {"pieces": pieces, "gaps": gaps}, places
+    sensor = {"values": values, "channels": [str(name) for name in table], "rate": rate, "gaps": gaps}
+    sensor |= {"pieces": np.array(list(pairwise(borders))), "origin": {"places": places}}
+    return {"label": None, "group": None} | names | sensor
 
 
 def _place(places, sample):
@@ -278,11 +277,11 @@ def _check_one_rate(steps, same, gaps, places):
 def cut_windows(sensor, steps, stride=None):
     """Cut what `read_sensor` returns into windows of ``steps`` samples that lie in one piece each.
 
-    ``stride`` is from one window's start to the next one's, by default half a window, as in UCI HAR. Returns
-    a dict: "x" ((n, steps, channels) float32), "label" ((n,) int, codes into "label_names"; or None), "group"
-    ((n,) or None), "start" ((n,) int, the first sample), "label_names" (those of windows, or None),
-    "channels", "rate" (Hz), "skipped" (samples in pieces that are too short). Raises ValueError if no window
-    fits, with the longest that would.
+    ``stride`` is from one window's start to the next one's, by default half a window. Returns a dict: "x"
+    ((n, steps, channels) float32), "label" ((n,) int, codes into "label_names"; or None), "group" ((n,) or
+    None), "start" ((n,) int, the first sample), "label_names" (those of windows, or None), "channels", "rate"
+    (Hz), "skipped" (samples in pieces that are too short). Raises ValueError, with the longest window that
+    would fit, if none does.
     """
     stride = max(1, steps // 2) if stride is None else stride
     if steps < 1 or stride < 1:
