@@ -14,10 +14,10 @@ DATA = ROOT / "data"
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """Yield a temporary path beside ``path`` and move it there on success, so no reader sees half a file.
+    """Create the folder and yield a temporary path beside ``path``, which is moved there on success.
 
-    Creates the folder. Raises OSError naming ``path`` and the next step if the disk is full or read-only;
-    what was there before stays.
+    So no reader sees half a file. Raises OSError, naming ``path`` and the next step, if the disk is full or
+    read-only; what was there before stays.
     """
     path = Path(path)
     # The process id keeps parallel notebooks apart. The suffix stays, because writers choose formats by it.
@@ -27,11 +27,9 @@ def atomic_path(path):
         yield temporary
         temporary.replace(path)
     except OSError as error:
-        raise OSError(
-            error.errno,
-            f"could not write {path} ({error.strerror or error}). Free some space or make the folder "
-            "writable, then run the same command again: it continues from the last checkpoint",
-        ) from error
+        said = f"could not write {path} ({error.strerror or error}). Free some space or make the folder"
+        advice = "writable, then run the same command again: it continues from the last checkpoint"
+        raise OSError(error.errno, f"{said} {advice}") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -14,34 +14,26 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pandas", "
 
 
 def provenance(notebook, profile, seed, data):
-    """Return what a record says of its making: notebook, profile, seed, data, versions, machine, commit.
+    """Return what a record says of its making; ``data`` has "kind" and "sha256", as from `load_har`.
 
-    ``data`` has "kind" and "sha256", as what `load_har` returns. "wall_seconds" is a clock that runs: who
-    stores the record adds ``time.monotonic()`` to it.
+    "wall_seconds" is a clock that runs: who stores the record adds ``time.monotonic()`` to it.
     """
-    return {
-        "notebook": notebook,
-        "profile": profile,
-        "seed": seed,
-        "data": {"kind": data["kind"], "sha256": data["sha256"]},
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in PACKAGES},
-        **this_machine(),
-        "wall_seconds": -time.monotonic(),
-    }
+    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    made = {"notebook": notebook, "profile": profile, "seed": seed}
+    made |= {"data": {key: data[key] for key in ("kind", "sha256")}}
+    made |= {"versions": {"python": platform.python_version()} | versions}
+    return made | this_machine() | {"wall_seconds": -time.monotonic()}
 
 
 def this_machine():
     """Return what computes here, and which commit: the keys "machine" and "git_commit" of a provenance."""
-    return {
-        "machine": {
-            "processor": _processor(),
-            "system": f"{platform.system()} {platform.machine()}",
-            "cores": os.cpu_count(),
-            "intra_op_threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "all"),
-        },
-        "git_commit": _git_commit(),
+    machine = {
+        "processor": _processor(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "intra_op_threads": os.environ.get("TF_NUM_INTRAOP_THREADS", "all"),
     }
+    return {"machine": machine, "git_commit": _git_commit()}
 
 
 def _processor():

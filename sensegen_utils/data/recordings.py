@@ -1,18 +1,18 @@
 """The series that a part of `load_har` can be made into, and the pieces of series that models learn from."""
 
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import numpy as np
 
-from sensegen_utils.data.layout import STEP, WINDOW
+from sensegen_utils.data.layout import STEP
 
 
 def window_index_series(windows, rows=4):
     """Return the first ``rows`` rows of the transposed table of windows: (n, 128) -> (rows, n).
 
-    This is the series of the student report: row r is sample r of every window, one window after the other.
-    So one step is not 1/50 s but the 64 samples (1.28 s, 0.78 Hz) from one window to the next, and the
-    series runs on across the borders of recordings, activities and volunteers.
+    This is the series of the student report: row r is sample r of every window. So one step is not 1/50 s
+    but the 64 samples (1.28 s, 0.78 Hz) from one window to the next, and the series runs on across the
+    borders of recordings, activities and volunteers.
     """
     return np.ascontiguousarray(windows.T[:rows])
 
@@ -25,7 +25,7 @@ def neighbours(part):
 def continues(part):
     """Return (n - 1,) booleans: whether window i + 1 continues window i in one unbroken recording.
 
-    It does where both are of one subject and activity and share half a window exactly in all signals.
+    It does where they are `neighbours` and share half a window exactly in all signals.
     """
     joined = neighbours(part)
     for windows in part["signals"].values():
@@ -73,25 +73,21 @@ def unbroken_series(part, signals):
     Returns a dict: "values" ((samples, channels) of the chosen signals), "pieces" ((recordings, 2) int: where
     each begins and where the next one does), "start" ((n,) int: where each window of the part begins).
     """
-    last = np.r_[~continues(part), True]  # the windows that no window continues
-    before = np.cumsum(last) - last  # recordings; each is half a window longer than its windows' steps
-    start = STEP * (np.arange(len(last)) + before)
-    pieces = np.column_stack([start[np.r_[True, last[:-1]]], start[last] + WINDOW])
-    windows = stack_signals(part, signals)
-    values = np.empty((pieces[-1, 1], len(signals)), windows.dtype)
-    values[start[:, None] + np.arange(WINDOW)] = windows
+    found = recordings(part)
+    values = np.concatenate([np.column_stack([each["signals"][name] for name in signals]) for each in found])
+    lengths = [STEP * (1 + each["windows"].stop - each["windows"].start) for each in found]
+    pieces = np.array(list(pairwise(accumulate(lengths, initial=0))))
+    start = np.concatenate([np.arange(first, end - STEP, STEP) for first, end in pieces])
     return {"values": values, "pieces": pieces, "start": start}
 
 
 def random_crops(series, start, steps, rng):
     """Draw for each window one that begins later, before the next window does: (n, steps, channels).
 
-    ``series`` has "values" ((samples, channels)) and "pieces" ((pieces, 2) int: where each unbroken stretch
-    begins and where the next one does), as `unbroken_series` and `own_sensor.read_sensor` return them.
-    ``start`` ((n,) int, rising) is where the windows of ``steps`` samples begin that may be used.
-
-    A crop lies within these windows and within one piece, so it has its window's label and group. A window
-    that no other continues is taken as it is. Each sample can begin a crop: hardly any two draws repeat one.
+    ``series`` is what `unbroken_series` or `own_sensor.read_sensor` returns. ``start`` ((n,) int, rising) is
+    where the windows of ``steps`` samples begin that may be used. A crop lies within these windows and within
+    one piece, so it has its window's label and group. A window that no other continues is taken as it is.
+    Each sample can begin a crop: hardly any two draws repeat one.
     """
     piece = np.searchsorted(series["pieces"][:, 0], start, side="right")
     ahead = np.diff(start, append=start[-1] + steps)
@@ -103,9 +99,8 @@ def random_crops(series, start, steps, rng):
 def training_chunks(series, steps=20):
     """Cut (rows, T) series into inputs and next-value targets, each ((T - 1) // steps * rows, steps, 1).
 
-    Batch b, sequences b * rows to (b + 1) * rows, holds chunk b of every row, so that an LSTM that keeps its
-    state from batch to batch reads each row unbroken. What does not fill a chunk at the end is left out.
-    Raises ValueError if not one chunk fits.
+    Batch b, sequences b * rows to (b + 1) * rows, holds chunk b of every row: a stateful LSTM reads each row
+    unbroken. What does not fill a chunk at the end is left out. Raises ValueError if not one chunk fits.
     """
     rows, length = series.shape
     chunks = (length - 1) // steps

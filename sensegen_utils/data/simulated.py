@@ -27,14 +27,16 @@ REST = (0.004, 0.007, 0.007, 0.02, 0.02, 0.015)  # standard deviations of sway a
 SENSOR_NOISE = (0.003, 0.003, 0.003, 0.01, 0.01, 0.01)  # standard deviations, same units
 GAIT_HARMONICS = np.array([0.5, 1, 2, 3, 4])  # of the step rate; 0.5 is the stride, left and right
 
-STATES = ("idle", "run", "worn bearing")
+# Speed relative to that at work; amplitudes (m/s^2) at once, twice and three times the speed, from unbalance,
+# misalignment and looseness; standard deviation (m/s^2) of the noise.
+STATES = {
+    "idle": (0.7, (0.25, 0.10, 0.05), 0.05),
+    "run": (1.0, (1.0, 0.45, 0.25), 0.10),
+    "worn bearing": (1.0, (1.0, 0.45, 0.25), 0.12),
+}
 CHANNELS = ("vertical_acc", "horizontal_acc")
-SPEED = {"idle": 0.7, "run": 1.0, "worn bearing": 1.0}  # of the machine's speed at work
-# Amplitudes (m/s^2) at once, twice and three times the speed: unbalance, misalignment, looseness.
-SHAFT_HARMONICS = {"idle": (0.25, 0.10, 0.05), "run": (1.0, 0.45, 0.25), "worn bearing": (1.0, 0.45, 0.25)}
-MACHINE_NOISE = {"idle": 0.05, "run": 0.10, "worn bearing": 0.12}  # m/s^2
-ELEMENTS, RATIO = 8, 0.2  # of the bearing; RATIO is d / D cos(contact angle)
-INNER_RACE = ELEMENTS / 2 * (1 + RATIO)  # hits of a defect on the inner race in one turn of the shaft
+# Blows of a pit on the inner race in one turn: half of the 8 elements, times 1 + d / D cos(contact angle).
+INNER_RACE = 8 / 2 * (1 + 0.2)
 IMPACT, EXTENT = 8.0, 0.4  # m/s^2 under the full load; Stribeck's epsilon, below 0.5: there is play
 RESONANCE, DECAY = 110, 0.006  # Hz, s
 PAUSE = 10  # s between two recordings of a machine
@@ -45,9 +47,9 @@ def simulate_har(path, seed=0, train_subjects=6, test_subjects=2, repeats=2):
     """Write a zip in the archive's layout with simulated windows to ``path``; return the path.
 
     Each of the first ``train_subjects`` and ``test_subjects`` volunteers does the six activities ``repeats``
-    times, 20 to 25 windows each, in two recordings; by default about 1600 and 540 windows. Gravity lies by
-    posture, gait is a sum of harmonics of a personal step rate (1.5 to 2.1 Hz), total acceleration (g) is
-    gravity + body acceleration, rotation (rad/s) follows the same steps. One seed gives one content.
+    times, 20 to 25 windows each, in two recordings. Gravity lies by posture, gait is a sum of harmonics of a
+    personal step rate (1.5 to 2.1 Hz), total acceleration (g) is gravity + body acceleration, and rotation
+    (rad/s) follows the same steps. One seed gives one content.
     """
     path, rng, folder = Path(path), np.random.default_rng(seed), layout.FOLDER
     files = {name: "Simulated data have no derived features.\n" for name in layout.EXPECTED}
@@ -70,7 +72,7 @@ def simulate_har(path, seed=0, train_subjects=6, test_subjects=2, repeats=2):
 
 
 def _windows(rng, subjects, repeats):
-    """Return the windows, (9, n, 128) float32, their activities and their subjects, (n,) each."""
+    """Return windows, (9, n, 128) float32, and their activities and subjects, (n,) each."""
     windows, labels = [], []
     for subject in subjects:
         person = _person(rng)
@@ -125,27 +127,20 @@ def _slow(rng, shape, rate):
 def simulate_vibration(machines=6, seconds=60, rate=400, seed=0):
     """Return the vibration of ``machines`` machines, each measured for ``seconds``, as a table of samples.
 
-    The columns: "time" (s, from the machine's first sample, with a pause between its recordings),
-    "vertical_acc" and "horizontal_acc" (m/s^2, two accelerometers on the housing of one bearing, resolution
-    0.001), "state" ("idle", "run", "worn bearing": one recording each, a third of the seconds), "machine"
-    (1, 2, ...). ``rate`` is in Hz. One seed gives one table.
+    The columns: "time" (s, with a pause between a machine's recordings), "vertical_acc" and "horizontal_acc"
+    (m/s^2, on the housing of one bearing, resolution 0.001), "state" ("idle", "run", "worn bearing": one
+    recording each, a third of the seconds), "machine" (1, 2, ...). ``rate`` is in Hz. One seed gives one
+    table. Raises ValueError for no machine, for recordings shorter than a second, and below 300 Hz.
 
-    *Shaft.* Unbalance turns with the shaft, so it shakes the housing once a turn, and the two directions a
-    quarter of a turn apart; misalignment and looseness add twice and three times the speed. The speed, 13 to
-    17 turns a second by machine, less when idle, wanders by about 1 %. *Worn bearing.* The model of P. D.
-    McFadden and J. D. Smith, Model for the vibration produced by a single point defect in a rolling element
-    bearing, Journal of Sound and Vibration 96(1), 1984, 69-82: whenever a rolling element meets the pit on
-    the inner race, 4.8 times a turn for this bearing, it strikes a blow. The blow is as strong as the load
-    (Stribeck's) where the pit is at this moment, which turns with the shaft and is unloaded for more than
-    half of a turn. It rings in a resonance that decays exponentially. The elements slip a little, so the
-    blows do not keep step with the shaft. Each machine has its own speed, gains, phases, resonance and pit.
-    One thing is not to scale: a real housing rings at some kHz, this one near 110 Hz, so that 400 Hz carry
-    it and a window of 128 samples holds about five turns. Raises ValueError for no machine, for recordings
-    shorter than a second, and below 300 Hz.
+    The shaft turns 13 to 17 times a second. Its harmonics shake the housing in two directions, a quarter of a
+    turn apart. The worn bearing is the model of P. D. McFadden and J. D. Smith (Journal of Sound and
+    Vibration 96(1), 1984, 69-82): each rolling element that meets the pit on the inner race strikes a blow,
+    as strong as the load (Stribeck's) where the pit then is, and the blow rings in a decaying resonance. One
+    thing is not to scale: a real housing rings at some kHz, this one near 110 Hz, so that 400 Hz carry it.
     """
     if machines < 1 or seconds < len(STATES) or rate < LOWEST_RATE:
-        least = f"{len(STATES)} s (one for each state), and {LOWEST_RATE} Hz to carry the resonance"
-        raise ValueError(f"{machines=}, {seconds=}, {rate=}: there must be at least one machine, {least}.")
+        least = f"one machine, {len(STATES)} s (one for each state), {LOWEST_RATE} Hz for the resonance"
+        raise ValueError(f"{machines=}, {seconds=}, {rate=}: there must be at least {least}.")
     rng, samples, tables = np.random.default_rng(seed), int(seconds * rate / len(STATES)), []
     for number in range(1, machines + 1):
         machine = _machine(rng)
@@ -170,16 +165,16 @@ def _machine(rng):
 
 def _vibration(rng, machine, state, samples, rate):
     """Return (2, samples), the vertical and the horizontal acceleration (m/s^2)."""
-    speed = machine["speed"] * SPEED[state] * (1 + 0.01 * _slow(rng, samples, rate))
+    relative, amplitudes, noise = STATES[state]
+    speed = machine["speed"] * relative * (1 + 0.01 * _slow(rng, samples, rate))
     turns = rng.uniform() + np.cumsum(speed) / rate
-    times = np.arange(1, 4)[:, None]
-    quarter = np.array([0, np.pi / 2])[:, None, None]
+    times, quarter = np.arange(1, 4)[:, None], np.array([0, np.pi / 2])[:, None, None]
     angles = 2 * np.pi * times * turns - times * quarter + machine["phases"][:, :, None]
-    vibration = np.einsum("ch,cht->ct", machine["gains"] * SHAFT_HARMONICS[state], np.cos(angles))
+    vibration = np.einsum("ch,cht->ct", machine["gains"] * amplitudes, np.cos(angles))
     if state == "worn bearing":
         # The sensors stand at right angles, the blows come from the loaded side, below.
         vibration += np.array([[1.0], [0.7]]) * _blows(rng, machine, turns, samples, rate)
-    return vibration + MACHINE_NOISE[state] * rng.normal(size=vibration.shape)
+    return vibration + noise * rng.normal(size=vibration.shape)
 
 
 def _blows(rng, machine, turns, samples, rate):
@@ -192,6 +187,5 @@ def _blows(rng, machine, turns, samples, rate):
     index = np.ceil(moments).astype(int)[:, None] + np.arange(int(8 * DECAY * rate))
     elapsed = (index - moments[:, None]) / rate
     ringing = np.exp(-elapsed / DECAY) * np.sin(2 * np.pi * machine["resonance"] * elapsed)
-    blows = np.zeros(samples + index.shape[1])
-    np.add.at(blows, index, machine["impact"] * load[:, None] * ringing)
-    return blows[:samples]
+    weights = machine["impact"] * load[:, None] * ringing
+    return np.bincount(index.ravel(), weights.ravel(), minlength=samples)[:samples]

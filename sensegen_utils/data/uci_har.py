@@ -44,12 +44,11 @@ def load_har(archive=None):
     bytes; "simulated"), "differs" (the first file that is not the official one, or None), "sha256" (over the
     sorted ``sha256  name`` lines of the archive's 26 files), "train" and "test", each with "signals" ({name:
     (windows, 128) float32, in `layout.UNITS`, at 50 Hz}), "activity" and "subject" ((windows,) int16).
-    Without an archive and a network the data are simulated, and it says so. The values are kept in one file
-    in ``data/``, which is used as long as the archive does not change. Raises ArchiveError.
+    Without an archive and a network the data are simulated, and it says so. A file in ``data/`` keeps the
+    values until the archive changes. Raises ArchiveError.
     """
-    archive = Path(archive) if archive else find_archive()
-    if archive is not None:
-        return _load(archive)
+    if archive := archive or find_archive():
+        return _load(Path(archive))
     path = files.DATA / layout.SIMULATED_NAME
     try:
         return _load(path if path.exists() else simulate_har(path))
@@ -67,10 +66,8 @@ def find_archive():
     if given := os.environ.get("SENSEGEN_HAR_ARCHIVE"):
         if Path(given).exists():
             return Path(given)
-        raise ArchiveError(
-            f"$SENSEGEN_HAR_ARCHIVE names {given}, which does not exist. Correct it, or unset it to use the "
-            f"archive in {files.DATA} or download it there."
-        )
+        said = f"$SENSEGEN_HAR_ARCHIVE names {given}, which does not exist. Correct it, or unset it to use"
+        raise ArchiveError(f"{said} the archive in {files.DATA} or download it there.")
     # A name with a dot in front is a file that another process is still writing.
     for path in [*sorted(files.DATA.glob("[!.]*.zip")), files.DATA / layout.FOLDER]:
         if path.exists() and path.name != layout.SIMULATED_NAME:
@@ -98,46 +95,46 @@ def validate(har):
             _fail(f"{name}/subject_{name}.txt", f"{found} subjects instead of {subjects}.")
         pairs, shared = int(neighbours(part).sum()), int(continues(part).sum())
         if shared < 0.9 * pairs:
-            said = (
-                f"only {shared} of {pairs} neighbours overlap by half; they are not in the archive's order."
-            )
-            _fail(f"{name}/Inertial Signals", said)
+            said = f"only {shared} of {pairs} neighbours overlap by half"
+            _fail(f"{name}/Inertial Signals", f"{said}; they are not in the archive's order.")
         report[name] = {"windows": windows, "subjects": found, "neighbours": pairs, "overlapping": shared}
     if both := set(har["train"]["subject"].tolist()) & set(har["test"]["subject"].tolist()):
         _fail("test/subject_test.txt", f"subjects {sorted(both)} are in the training part, too.")
     return report
 
 
+def _arrays(part):
+    return part["signals"] | {field: part[field] for field in LABELS}
+
+
 def _check_values(name, part, windows):
-    def check(file, good, what):
+    def check(field, good, what):
         good = good.reshape(windows, -1).all(axis=1)
         if not good.all():
-            _fail(file, f"line {good.argmin() + 1} holds a value that is not {what}.")
+            _fail(paths[field], f"line {good.argmin() + 1} holds a value that is not {what}.")
 
     paths = {signal: f"{name}/Inertial Signals/{signal}_{name}.txt" for signal in layout.SIGNALS}
     paths |= {"activity": f"{name}/y_{name}.txt", "subject": f"{name}/subject_{name}.txt"}
-    arrays = part["signals"] | {field: part[field] for field in LABELS}
-    for field, file in paths.items():
+    arrays = _arrays(part)
+    for field, path in paths.items():
         shape = (windows,) if field in LABELS else (windows, layout.WINDOW)
         if field not in arrays:
-            _fail(file, "the file is missing.")
+            _fail(path, "the file is missing.")
         if arrays[field].shape != shape:
-            _fail(file, f"shape {arrays[field].shape} instead of {shape}.")
-        check(file, np.isfinite(arrays[field]), "finite")
+            _fail(path, f"shape {arrays[field].shape} instead of {shape}.")
+        check(field, np.isfinite(arrays[field]), "finite")
     norm = np.sqrt(sum(arrays[f"total_acc_{axis}"].astype(float) ** 2 for axis in "xyz")).mean()
     if not 0.8 < norm < 1.2:
         _fail(f"{name}/Inertial Signals/total_acc_*", f"mean norm {norm:.3g} g, not about 1 g: in m/s^2?")
     ranges = {signal: (*layout.LIMITS[unit], f" {unit}") for signal, unit in layout.UNITS.items()}
     ranges |= {"activity": (1, 6, ""), "subject": (1, 30, "")}
     for field, (low, high, unit) in ranges.items():
-        check(paths[field], (arrays[field] >= low) & (arrays[field] <= high), f"from {low} to {high}{unit}")
+        check(field, (arrays[field] >= low) & (arrays[field] <= high), f"from {low} to {high}{unit}")
 
 
 def _fail(file, what):
-    raise ArchiveError(
-        f"{file}: {what} If the archive lies in {files.DATA}, delete it and run again to download it; "
-        "otherwise check the archive that $SENSEGEN_HAR_ARCHIVE names."
-    )
+    said = f"{file}: {what} If the archive lies in {files.DATA}, delete it and run again to download it"
+    raise ArchiveError(f"{said}; otherwise check the archive that $SENSEGEN_HAR_ARCHIVE names.")
 
 
 def download(destination, urls=URLS):
@@ -165,10 +162,8 @@ def download(destination, urls=URLS):
                 return part.replace(destination)
             except (OSError, http.client.HTTPException, ArchiveError) as error:
                 failures.append(f"\n  {url}: {error}")
-    raise ArchiveError(
-        f"The archive could not be downloaded:{''.join(failures)}\nRun again to continue, or download it in "
-        f"a browser and put the zip into {destination.parent}."
-    )
+    said = f"The archive could not be downloaded:{''.join(failures)}\nRun again to continue"
+    raise ArchiveError(f"{said}, or download it in a browser and put the zip into {destination.parent}.")
 
 
 def _fetch(url, part):
@@ -217,7 +212,7 @@ def _load(archive):
     name, folder = archive.name, files.DATA.name
     if har["kind"] == "unverified":
         print(f"WARNING: {name} is not the official archive; the first other file is {har['differs']}.")
-    if har["kind"] == "simulated":
+    elif har["kind"] == "simulated":
         print(f"*** SIMULATED DATA ({name}): no volunteer was measured, these are no results.")
         if name == layout.SIMULATED_NAME:
             print(f"*** No archive was found in {folder}/, and none could be downloaded.")
@@ -256,7 +251,7 @@ def _read_archive(archive):
             har[part]["activity" if field == "y" else field] = _parse(name, content, 1, np.int16)[:, 0]
         elif name == f"{layout.FOLDER}/README.txt" and layout.SIMULATED_MARKER.encode() in content:
             har["kind"] = "simulated"
-    differs = next((name for name in layout.EXPECTED if sums[name] != layout.EXPECTED[name]), None)
+    differs = next((name for name in sums if sums[name] != layout.EXPECTED[name]), None)
     if differs and har["kind"] == "official":
         har["kind"] = "unverified"
     lines = sorted(f"{digest}  {name}\n" for name, digest in sums.items())
@@ -291,16 +286,14 @@ def _read_cache(cache, stamp):
     with contextlib.suppress(Exception), np.load(cache) as stored:
         har = json.loads(str(stored["about"]))
         for part in layout.PARTS:
-            signals = dict(zip(layout.SIGNALS, stored[f"{part}_signals"], strict=True))
+            signals = {name: stored[f"{part}_{name}"] for name in layout.SIGNALS}
             har[part] = {"signals": signals} | {field: stored[f"{part}_{field}"] for field in LABELS}
         return har if har.pop("stamp") == stamp else None
 
 
 def _write_cache(cache, stamp, har):
     about = {"stamp": stamp} | {key: har[key] for key in ("kind", "differs", "sha256")}
-    arrays = {f"{part}_{field}": har[part][field] for part in layout.PARTS for field in LABELS}
-    for part in layout.PARTS:
-        arrays[f"{part}_signals"] = np.stack([har[part]["signals"][name] for name in layout.SIGNALS])
+    arrays = {f"{part}_{name}": it for part in layout.PARTS for name, it in _arrays(har[part]).items()}
     try:
         with files.atomic_path(cache) as temporary:
             np.savez_compressed(temporary, about=json.dumps(about), **arrays)
