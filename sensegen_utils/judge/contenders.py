@@ -93,11 +93,10 @@ def sample_var(predictors, counts, steps, seed):
 def block_bootstrap(windows, activity, subject, counts, seed, steps=WINDOW, block=BLOCK):
     """Glue windows from random blocks of real windows: float32 (n, steps, channels), and activities (n,).
 
-    ``windows`` is (n, length, channels), ``activity`` and ``subject`` (n,), ``counts`` {activity: number}. A
-    block is ``block`` successive values of a real window. All blocks of a drawn window are of one activity
-    and one volunteer: others differ in gravity and gait, and every seam would be a jump. A volunteer is drawn
-    as often as he or she has windows. Seams stand at random places, or a judge would look for them there.
-    Raises ValueError for a block longer than the windows, or an activity without windows.
+    ``windows`` is (n, length, channels), ``activity`` and ``subject`` (n,), ``counts`` {activity: number}.
+    The blocks of a drawn window, ``block`` values each, are of one activity and one volunteer: else every
+    seam would be a jump, as people differ in gravity and gait. Seams stand at random places, or a judge would
+    look for them there. Raises ValueError for a block longer than the windows, or an activity without any.
     """
     if not 1 <= block <= windows.shape[1]:
         raise ValueError(f"a block must have 1 to {windows.shape[1]} values, not {block}")
