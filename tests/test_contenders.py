@@ -94,6 +94,50 @@ def test_broken_generators_have_labels_and_are_drawn_by_seed():
     np.testing.assert_allclose(noise.std(axis=(0, 1)), TRAIN[0].std(axis=(0, 1)), rtol=0.02)
 
 
+def test_real_windows_are_of_the_right_volunteers_and_no_more_than_asked_for():
+    subject, marks = np.repeat([1, 2, 3], 20), np.arange(60.0)
+    part = {"signals": {"x": np.tile(marks[:, None], 128)}, "activity": subject + 3, "subject": subject}
+    groups = {"train": (1,), "validation": (3,), "test": (2,)}
+    har = {"train": part, "test": part}
+    real = contenders.real_windows(har, groups, ["x", "x"], {"train": 25, "test": None}, seed=0)
+    assert real["train"]["x"].shape == (25, 128, 2) and real["test"]["x"].shape == (20, 128, 2)
+    for part, who in (("train", {1, 3}), ("test", {2})):
+        rows = real[part]["x"][:, 0, 0].astype(int)
+        assert (np.diff(rows) > 0).all() and set(real[part]["subject"]) == who
+        assert (real[part]["subject"] == subject[rows]).all() and (real[part]["y"] == subject[rows] + 3).all()
+
+
+def test_halves_share_no_volunteer_and_are_equally_large():
+    subject = np.repeat([1, 2, 3, 4], [10, 20, 30, 40])
+    first, second = contenders.halves(subject, seed=0)
+    assert len(first) == len(second) and not {*subject[first]} & {*subject[second]}
+    assert (np.diff(first) > 0).all() and (np.diff(second) > 0).all()
+    assert any({*subject[contenders.halves(subject, seed)[0]]} != {*subject[first]} for seed in range(1, 5))
+
+
+def test_contenders_are_drawn_by_name():
+    known = {"x": WINDOWS, "y": LABELS, "subject": np.tile([7, 8, 9], 200)}
+    expected = {
+        "VAR": sample_var(MODEL, {1: 4, 2: 3}, 64, 5),
+        "block bootstrap": block_bootstrap(WINDOWS, LABELS, known["subject"], {1: 4, 2: 3}, 5, steps=64),
+        "class mean": contenders.class_mean(WINDOWS, LABELS, 7, 5),
+    }
+    for name, (windows, activity) in expected.items():
+        drawn, labels = contenders.draw(name, known, {1: 4, 2: 3}, MODEL, 5)
+        assert (drawn == windows).all() and (labels == activity).all() and len(drawn) == 7
+
+
+def test_samples_of_packages_are_found_by_model_and_drawn_with_their_activities(tmp_path):
+    path = tmp_path / "08_tsgm-vae-six-seed0.npz"
+    codes = np.arange(9) % 6
+    np.savez(path, test=np.tile(codes[:, None, None], (1, 128, 6)), test_activity=codes)
+    np.savez(tmp_path / "08_tsgm-vae-one-seed0.npz")
+    assert contenders.package_files(tmp_path, "six") == {"tsgm vae": path}
+    windows, activity = contenders.draw_from_file(path, "test", 5, seed=0)
+    assert windows.shape == (5, 128, 6) and windows.dtype == np.float32
+    assert (windows[:, 0, 0] == activity).all()
+
+
 @pytest.mark.parametrize("name", PROFILES)
 def test_profiles_name_contenders_that_there_are(name):
     assert set(PROFILES[name]["contenders"]) <= set(contenders.CONTENDERS)

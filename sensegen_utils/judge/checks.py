@@ -1,7 +1,7 @@
 """What all judges share: which windows they refuse, how they scale them, and the mean over seeds.
 
-Windows are (n, steps, channels) in physical units: total acceleration x, y, z (g), then angular velocity
-x, y, z (rad/s), or one channel alone. Labels are (n,) integers. All judges call `check_windows`.
+Windows are (n, steps, channels): total acceleration x, y, z (g), then angular velocity x, y, z (rad/s), or
+one channel alone. Labels are (n,) integers.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from scipy.stats import t as student
 
 
 def check_windows(*groups):
-    """Raise ValueError unless all are (n, steps, channels), with equal steps and channels, and finite."""
+    """Raise ValueError unless all are finite (n, steps, channels) with equal steps and channels."""
     for windows in groups:
         if np.ndim(windows) != 3 or not np.size(windows):
             raise ValueError(f"shape {np.shape(windows)} instead of (n, steps, channels), none of them 0")
@@ -21,22 +21,21 @@ def check_windows(*groups):
 
 
 def check_labels(windows, labels):
-    """Raise ValueError unless there is one label for each window."""
+    """Raise ValueError unless there are as many labels as windows."""
     if len(windows) != len(labels):
         raise ValueError(f"{len(labels)} labels for {len(windows)} windows")
 
 
 def standardised(real, *groups):
-    """Return each group of windows in standard deviations of the real ones, channel by channel: float64."""
+    """Return each group of windows, float64, scaled by the mean and deviation of the real ones' channels."""
     mean, deviation = (f(real, axis=(0, 1), dtype=float) for f in (np.mean, np.std))
     return [(windows - mean) / np.where(deviation > 0, deviation, 1) for windows in groups]
 
 
 def interval(values):
     """Return the mean over seeds and its 95 % t-interval: "mean", "low", "high" (None for a single value)."""
-    values = np.asarray(values, float)
-    mean = float(values.mean())
-    if len(values) < 2:
+    mean, count = float(np.mean(values)), len(values)
+    if count < 2:
         return {"mean": mean, "low": None, "high": None}
-    half = float(student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values)))
+    half = float(student.ppf(0.975, count - 1) * np.std(values, ddof=1) / np.sqrt(count))
     return {"mean": mean, "low": mean - half, "high": mean + half}

@@ -1,21 +1,69 @@
-"""What our generator is compared with: two baselines without a neural network, and four negative controls.
+"""What our generator is compared with: real people, two baselines, four negative controls, other packages.
 
-The vector autoregression knows the spectra and cross-spectra of each activity and nothing else: it is our
-whitening filter, with Gaussian innovations in place of the LSTM's. The block bootstrap has every detail right
-but for the seams, and shows what a metric makes of copies. The controls are broken on purpose. Sources: H.
-Luetkepohl, New Introduction to Multiple Time Series Analysis, 2005, chapters 2 and 3; H. R. Kuensch, The
-Jackknife and the Bootstrap for General Stationary Observations, 1989.
+The vector autoregression (VAR) knows the spectra and cross-spectra of each activity and nothing else: it is
+our whitening filter, with Gaussian innovations in place of the LSTM's. The block bootstrap is right in every
+detail but the seams, and shows what a metric makes of copies. Sources: H. Luetkepohl, New Introduction to
+Multiple Time Series Analysis, 2005, chapters 2 and 3; H. R. Kuensch, The Jackknife and the Bootstrap for
+General Stationary Observations, 1989.
 """
 
 import numpy as np
 
 from sensegen_utils.data.layout import WINDOW
+from sensegen_utils.data.recordings import of_subjects, stack_signals
 from sensegen_utils.model.whitening import innovations_by_label, of_label, restore
 
-# The negative controls, functions below: of real windows, labels, a number and a seed windows and labels.
-BROKEN = ("white noise", "shuffled time", "class mean", "copy of training")
-CONTENDERS = ("G", "VAR", "block bootstrap", *BROKEN)
 BLOCK = 32  # samples, 0.64 s: about one step of a walk, so a seam comes once a step
+
+
+def real_windows(har, subjects, signals, most, seed):
+    """Return the real windows that all contenders are compared with: {"train": side, "test": side}.
+
+    A side has "x" (n, 128, channels), "y" (n,), the activities, and "subject" (n,). The volunteers of
+    validation are on the side of training, since the generator has met them. Of more than ``most[part]``
+    windows so many are drawn; None takes all.
+    """
+    real, volunteers = {}, subjects | {"train": (*subjects["train"], *subjects["validation"])}
+    for part in ("train", "test"):
+        side = of_subjects(har[part], volunteers[part])
+        rows = np.sort(np.random.default_rng(seed).permutation(len(side["activity"]))[: most[part]])
+        windows = stack_signals(side, signals)[rows]
+        real[part] = {"x": windows, "y": side["activity"][rows], "subject": side["subject"][rows]}
+    return real
+
+
+def halves(subject, seed):
+    """Draw half of the volunteers; return the rows of their windows, and as many rows of the others'."""
+    rng = np.random.default_rng(seed)
+    first = np.isin(subject, rng.permutation(np.unique(subject))[::2])
+    size = min(first.sum(), (~first).sum())
+    return [np.sort(rng.permutation(np.flatnonzero(side))[:size]) for side in (first, ~first)]
+
+
+def draw(name, known, counts, predictors, seed):
+    """Draw from a baseline or a control by its name: float32 (n, steps, channels), and activities (n,).
+
+    ``known`` is a side of `real_windows`, ``counts`` {activity: number}, ``predictors`` are `fit_by_label`'s.
+    """
+    x, y, steps = known["x"], known["y"], known["x"].shape[1]
+    if name == "VAR":
+        return sample_var(predictors, counts, steps, seed)
+    if name == "block bootstrap":
+        return block_bootstrap(x, y, known["subject"], counts, seed, steps)
+    return BROKEN[name](x, y, sum(counts.values()), seed)
+
+
+def package_files(folder, model):
+    """Return {name: file} of the samples of other packages in ``folder`` (`benchmarks/tsgm_baselines.py`)."""
+    files = sorted(folder.glob(f"08_tsgm-*-{model}-seed*.npz"))
+    return {f"tsgm {path.stem.split('-')[1]}": path for path in files}
+
+
+def draw_from_file(path, part, count, seed):
+    """Draw from a package's samples for "train" or "test": float32 (n, steps, channels), and activities."""
+    with np.load(path) as stored:
+        rows = np.random.default_rng(seed).permutation(len(stored[part]))[:count]
+        return stored[part][rows].astype(np.float32), stored[f"{part}_activity"][rows]
 
 
 def var_nll(predictors, windows, activity):
@@ -30,9 +78,9 @@ def var_nll(predictors, windows, activity):
 def sample_var(predictors, counts, steps, seed):
     """Draw windows of Gaussian innovations: float32 (n, steps, channels), and their activities (n,).
 
-    ``predictors`` are `fit_by_label`'s, ``counts`` {activity: number}. Each window begins with a draw from
-    the distribution of single samples: none is a copy, none needs a burn-in. Equal arguments give equal
-    windows. Raises ValueError for an activity that ``predictors`` lack.
+    ``predictors`` are `fit_by_label`'s, ``counts`` {activity: number}. A window begins with a draw from the
+    distribution of single samples, so it needs no burn-in. Raises ValueError for an activity that
+    ``predictors`` lack.
     """
     drawn = []
     for label, count in counts.items():
@@ -45,11 +93,10 @@ def sample_var(predictors, counts, steps, seed):
 def block_bootstrap(windows, activity, subject, counts, seed, steps=WINDOW, block=BLOCK):
     """Glue windows from random blocks of real windows: float32 (n, steps, channels), and activities (n,).
 
-    ``windows`` is (n, length, channels), ``activity`` and ``subject`` (n,), ``counts`` {activity: number}. A
-    block is ``block`` successive values from anywhere in a real window. All blocks of a drawn window are of
-    one activity and one volunteer, drawn as often as he or she has windows: others would differ in gravity
-    and gait, and every seam would be a jump. Seams stand at random places, or a judge would look for them
-    there. Raises ValueError for a block longer than the windows, or an activity without windows.
+    ``windows`` is (n, length, channels), ``activity`` and ``subject`` (n,), ``counts`` {activity: number}.
+    The blocks of a drawn window, ``block`` values each, are of one activity and one volunteer: else every
+    seam would be a jump, as people differ in gravity and gait. Seams stand at random places, or a judge would
+    look for them there. Raises ValueError for a block longer than the windows, or an activity without any.
     """
     if not 1 <= block <= windows.shape[1]:
         raise ValueError(f"a block must have 1 to {windows.shape[1]} values, not {block}")
@@ -73,29 +120,32 @@ def white_noise(windows, activity, count, seed=0):
     """Noise without memory, with each channel's mean and deviation, and labels it knows nothing of."""
     mean, deviation = (f(windows, axis=(0, 1), dtype=float) for f in (np.mean, np.std))
     noise = np.random.default_rng(seed + 1).normal(mean, deviation, (count, *windows.shape[1:]))
-    return noise.astype(np.float32), np.asarray(activity)[_draw(activity, count, seed)]
+    return noise.astype(np.float32), copy_of_training(windows, activity, count, seed)[1]
 
 
 def shuffled_time(windows, activity, count, seed=0):
     """Real windows whose samples are in random order, the channels of one moment together."""
-    index = _draw(activity, count, seed)
+    copies, labels = copy_of_training(windows, activity, count, seed)
     order = np.random.default_rng(seed + 1).permuted(np.tile(np.arange(windows.shape[1]), (count, 1)), axis=1)
-    return np.take_along_axis(windows[index], order[:, :, None], axis=1), np.asarray(activity)[index]
+    return np.take_along_axis(copies, order[:, :, None], axis=1), labels
 
 
 def class_mean(windows, activity, count, seed=0):
     """For each activity its mean window, over and over."""
-    labels = np.asarray(activity)[_draw(activity, count, seed)]
+    labels = copy_of_training(windows, activity, count, seed)[1]
     names, place = np.unique(labels, return_inverse=True)
     means = np.stack([windows[np.asarray(activity) == name].mean(axis=0) for name in names])
     return means[place].astype(np.float32), labels
 
 
 def copy_of_training(windows, activity, count, seed=0):
-    """Real windows as they are, each at most once if there are enough."""
-    index = _draw(activity, count, seed)
+    """Real windows as they are, each at most once if there are enough, and their labels."""
+    index = np.random.default_rng(seed).choice(len(activity), count, replace=count > len(activity))
     return windows[index], np.asarray(activity)[index]
 
 
-def _draw(activity, count, seed):
-    return np.random.default_rng(seed).choice(len(activity), count, replace=count > len(activity))
+BROKEN = {
+    "white noise": white_noise, "shuffled time": shuffled_time, "class mean": class_mean,
+    "copy of training": copy_of_training,
+}  # fmt: skip
+CONTENDERS = ("G", "VAR", "block bootstrap", *BROKEN)

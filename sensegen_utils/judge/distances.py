@@ -1,8 +1,7 @@
 """Distances of generated from real windows, one function for each property of movement; 0 is best.
 
-Each needs two others beside it: its reference, real volunteers against other real ones, and a negative
-control, a broken generator of `contenders`. The docstrings say what a metric cannot see. Results by channel
-are {"mean": ..., "channel 0": ...}. All raise ValueError for windows that `check_windows` refuses.
+The docstrings say what a metric cannot see. Results by channel are {"mean": ..., "channel 0": ...}. All raise
+ValueError for windows that `check_windows` refuses.
 """
 
 import numpy as np
@@ -19,11 +18,11 @@ TAILS = (0.001, 0.01, 0.99, 0.999)
 
 
 def mmd(real, generated, limit=2000, seed=0):
-    """Unbiased squared maximum mean discrepancy: on standardised "windows" and on standardised "features".
+    """Unbiased squared maximum mean discrepancy of standardised "windows" and of their "features".
 
     The kernel is exp(-d^2 / (2 s^2)), s the median distance of two real ones; at most ``limit`` of each side
-    are drawn. Equal distributions have 0 on average. On windows posture dominates, and it is blind to the
-    order of time; `activity_features` see that. Source: A. Gretton et al., JMLR 2012, eq. 3.
+    are drawn. 0 on average for equal distributions. That of windows sees mostly posture and is blind to the
+    order of time; that of `activity_features` is not. Source: A. Gretton et al., JMLR 2012, eq. 3.
     """
     check_windows(real, generated)
     rng = np.random.default_rng(seed)
@@ -40,10 +39,10 @@ def _mmd(x, y):
 
 
 def autocorrelation_distance(real, generated, lags=64):
-    """Mean absolute difference of mean autocorrelations of windows, over lags 1 to ``lags`` and channels.
+    """Mean absolute difference of the windows' mean autocorrelations, over lags 1 to ``lags`` and channels.
 
-    Each window is scaled to its own variance: people at rest count as much as people who walk. Blind to
-    gravity, amplitudes and phases.
+    Each window is scaled to its own variance, so rest counts as much as walks. Blind to gravity, amplitudes
+    and phases.
     """
     check_windows(real, generated)
     centred = (x - x.mean(axis=1, keepdims=True, dtype=float) for x in (real, generated))
@@ -54,10 +53,10 @@ def autocorrelation_distance(real, generated, lags=64):
 
 
 def spectrum_distance(real, generated, floor=POWER_FLOOR):
-    """Mean absolute difference of the mean spectra in decibel, over frequencies, by channel.
+    """Mean absolute difference of the mean spectra (Welch) in decibel, over frequencies, by channel.
 
-    Welch's estimate, segments of half a window; in decibel before the mean, so rest counts as much as walks.
-    Power below ``floor`` (squared units per Hz) counts as that. Blind to phases and gravity.
+    In decibel before the mean, so rest counts as much as walks. Power below ``floor`` (squared units per Hz)
+    counts as that. Blind to phases and gravity.
     """
     check_windows(real, generated)
     powers = (welch(x.astype(float), RATE, nperseg=x.shape[1] // 2, axis=1)[1] for x in (real, generated))
@@ -70,9 +69,9 @@ def _by_channel(values):
 
 
 def wasserstein(real, generated, scale=None):
-    """Wasserstein-1 distance of the values, by channel; blind to the order of time.
+    """Wasserstein-1 distance of the values, by channel, in deviations of the real windows or of ``scale``.
 
-    In standard deviations of the real windows, or of other windows, ``scale``.
+    Blind to the order of time.
     """
     check_windows(real, generated)
     pair = standardised(real if scale is None else scale, real, generated)
@@ -91,56 +90,55 @@ def tail_distance(real, generated, tails=TAILS):
 
 
 def jerk_distance(real, generated):
-    """Wasserstein-1 distance of the differences of neighbouring samples, by channel.
+    """Wasserstein-1 distance of the differences of neighbouring samples, by channel, in real deviations.
 
-    In standard deviations of the real differences, so the sampling rate cancels. Blind to gravity and slow
-    movement.
+    Blind to gravity and slow movement.
     """
     check_windows(real, generated)
     return wasserstein(*(np.diff(windows.astype(float), axis=1) for windows in (real, generated)))
 
 
-def gait(windows, rate=RATE, harmonics=3):
-    """Step frequency of each window (n,), in Hz, and the share of power at its multiples, (n, harmonics).
+def gait(windows):
+    """Step frequency of each window (n,), in Hz, and the shares of power at 1, 2 and 3 times it, (n, 3).
 
     Of the acceleration's norm, or of the first of fewer than three channels. The frequency is the highest
-    peak from 0.5 to 5 Hz; a share is the power within one resolution of the window (0.39 Hz) of 1, 2, ...
-    times it, from all above 0.5 Hz. Blind to phases.
+    peak from 0.5 to 5 Hz. A share is of the power above 0.5 Hz, and reaches one resolution of the window
+    (0.39 Hz) to either side. Blind to phases.
     """
     check_windows(windows)
     steps = windows.shape[1]
     signal = np.linalg.norm(windows[:, :, :3], axis=2) if windows.shape[2] >= 3 else windows[:, :, 0]
     tapered = (signal - signal.mean(axis=1, keepdims=True, dtype=float)) * np.hanning(steps)
     power = np.abs(np.fft.rfft(tapered, 16 * steps)) ** 2  # padded, else the peak is known to 0.39 Hz only
-    frequencies = np.fft.rfftfreq(16 * steps, 1 / rate)
+    frequencies = np.fft.rfftfreq(16 * steps, 1 / RATE)
     power[:, frequencies < 0.5] = 0
     peak = frequencies[power[:, frequencies <= 5].argmax(axis=1)]
     total = np.maximum(power.sum(axis=1), np.finfo(float).tiny)
-    near = [np.abs(frequencies - k * peak[:, None]) <= rate / steps for k in range(1, harmonics + 1)]
+    near = [np.abs(frequencies - multiple * peak[:, None]) <= RATE / steps for multiple in (1, 2, 3)]
     return peak, np.stack([(power * each).sum(axis=1) / total for each in near], axis=1)
 
 
-def gait_distance(real, real_activity, generated, generated_activity, walking=WALKING, rate=RATE):
+def gait_distance(real, real_activity, generated, generated_activity, walking=WALKING):
     """Distance of what `gait` finds in windows of walking: "frequency" (Hz) and "harmonics" (share of power).
 
-    Wasserstein-1 distances over the windows of one activity, also given as "frequency 1" and so on, then the
-    mean over ``walking``. Blind to phases, and to rest. Raises ValueError if a side lacks an activity.
+    Wasserstein-1 distances of each activity, also given as "frequency 1" and so on, then the mean over
+    ``walking``. Blind to phases, and to rest. Raises ValueError if a side lacks an activity.
     """
     check_windows(real, generated)
-    found = {"frequency": 0.0, "harmonics": 0.0}  # these two first
+    kinds, found = ("frequency", "harmonics"), {}
     for activity, *sides in _by_activity(real, real_activity, generated, generated_activity, walking):
-        (peak, shares), (other_peak, other_shares) = (gait(windows, rate) for windows in sides)
+        (peak, shares), (other_peak, other_shares) = (gait(windows) for windows in sides)
         found[f"frequency {activity}"] = float(wasserstein_distance(peak, other_peak))
         found[f"harmonics {activity}"] = float(np.mean(_wasserstein(shares, other_shares)))
-    return found | {kind: float(np.mean([found[f"{kind} {a}"] for a in walking])) for kind in list(found)[:2]}
+    return {kind: float(np.mean([found[f"{kind} {a}"] for a in walking])) for kind in kinds} | found
 
 
 def gravity_distance(real, real_activity, generated, generated_activity):
-    """Distance of posture and of the acceleration's norm, in g: "vector" and "norm".
+    """Distance of posture ("vector") and of the acceleration's norm ("norm"), in g.
 
-    Wasserstein-1 distances within each activity, then the mean over activities: of the mean acceleration of a
-    window, along x, y and z, and of the norm of all samples. Blind to the order of time within a window.
-    Raises ValueError for fewer than three channels, and if generated windows lack an activity of real ones.
+    Wasserstein-1 distances within each activity, then the mean over activities: of the windows' mean
+    acceleration along x, y and z, and of the norm of all samples. Blind to the order of time. Raises
+    ValueError for fewer than three channels, and if generated windows lack an activity of real ones.
     """
     check_windows(real, generated)
     if real.shape[2] < 3:
@@ -177,13 +175,12 @@ def cross_correlation_distance(real, generated):
 
 
 def drift(series, real, segment=WINDOW):
-    """Whether long free-running series (n, steps, channels) stay what they were: one value for each segment.
+    """Whether long free-running series (n, steps, channels) stay what they were.
 
-    Successive segments are compared with the first one and with ``real`` windows (m, segment, channels), by
-    `wasserstein`, in real standard deviations, and by `spectrum_distance`, in decibel. Returns lists: "steps"
-    (where a segment ends), "marginal_from_first", "spectral_from_first" (both begin with 0),
-    "marginal_from_real" and "spectral_from_real". Its reference is real recordings of that number and length.
-    Raises ValueError if fewer than two segments fit.
+    Their segments are compared with the first one and with ``real`` windows (m, segment, channels), by
+    `wasserstein`, in real deviations ("marginal"), and by `spectrum_distance` ("spectral"). Returns a list
+    with a value for each segment: "steps" (where it ends), "marginal_from_first", "spectral_from_real" and
+    so on. Raises ValueError if fewer than two segments fit.
     """
     check_windows(series)
     count = series.shape[1] // segment
@@ -191,7 +188,7 @@ def drift(series, real, segment=WINDOW):
         raise ValueError(f"series of {series.shape[1]} steps are too short for two segments of {segment}")
     parts = np.split(series[:, : count * segment], count, axis=1)
     check_windows(real, parts[0])
-    result = {"steps": [segment * number for number in range(1, count + 1)]}
+    result = {"steps": list(range(segment, count * segment + 1, segment))}
     for name, start in (("first", parts[0]), ("real", real)):
         result[f"marginal_from_{name}"] = [wasserstein(start, part, scale=real)["mean"] for part in parts]
         result[f"spectral_from_{name}"] = [spectrum_distance(start, part)["mean"] for part in parts]
@@ -201,11 +198,11 @@ def drift(series, real, segment=WINDOW):
 def coverage_density(real, generated, k=5, limit=2000, seed=0):
     """Whether generated windows fill the places of real ones, on standardised `activity_features`.
 
-    "coverage" is the share of real windows that have a generated one nearer than their k-th real neighbour;
-    "density" is in how many such neighbourhoods a generated window lies, divided by k. At most ``limit`` of
-    each side are drawn, and equally many, since both depend on the numbers. With equal distributions coverage
-    is 1 - 2^-k, 0.97 for k = 5, and density 1; a copy of the real windows does better still. Raises
-    ValueError for k windows or fewer. Source: M. F. Naeem et al., Reliable Fidelity and Diversity, ICML 2020.
+    "coverage" is the share of real windows that have a generated one nearer than their k-th real neighbour.
+    "density" is in how many such neighbourhoods a generated window lies, divided by k. Equally many of both
+    sides are drawn, at most ``limit``, since both depend on the numbers. Equal distributions have a coverage
+    of 1 - 2^-k, 0.97 for k = 5, and a density of 1; a copy does better still. Raises ValueError for k windows
+    or fewer. Source: M. F. Naeem et al., Reliable Fidelity and Diversity, ICML 2020.
     """
     check_windows(real, generated)
     rng, count = np.random.default_rng(seed), min(len(real), len(generated), limit)

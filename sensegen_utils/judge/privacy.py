@@ -13,12 +13,11 @@ def nearest_neighbour_ratio(generated, training, held_out, band=None, limit=2000
     """How much nearer generated windows are to training windows than to those of held-out volunteers.
 
     "ratio" is the median over generated windows of the distance to the nearest training window over that to
-    the nearest held-out one, standardised by training: 0 for a copy of the training set. "to_training" and
-    "to_held_out" are the medians of both distances. (Their own ratio would be luck: distances at rest and in
-    motion lie an order of magnitude apart, and a median falls into that gap.) Among more windows the nearest
-    is nearer, so an honest ratio is not 1: the reference is other held-out windows as ``generated``. At most
-    ``limit`` of these are drawn; no training window is left out, since it might be the copied one. Distances
-    are Euclidean, or with ``band`` those of `nearest_dtw`.
+    the nearest held-out one, standardised by training: 0 for a copy. "to_training" and "to_held_out" are the
+    medians of both distances; their own ratio would be luck, since distances at rest and in motion lie an
+    order of magnitude apart. Among more windows the nearest is nearer, so an honest ratio is not 1: the
+    reference is other held-out windows as ``generated``, of which at most ``limit`` are drawn. Distances are
+    Euclidean, or with ``band`` those of `nearest_dtw`.
     """
     check_windows(generated, training, held_out)
     drawn = generated[np.random.default_rng(seed).permutation(len(generated))[:limit]]
@@ -37,9 +36,9 @@ def nearest_dtw(query, windows, band):
     """Distance by dynamic time warping of a window (steps, channels) to the nearest of (n, steps, channels).
 
     The root of the least sum of squared differences, all channels together, along a path that strays at most
-    ``band`` steps from the diagonal (Sakoe and Chiba 1978). What a window lies outside the query's envelope
-    is a lower bound, so windows are taken in the order of their bounds until these exceed the least distance
-    found. Source: E. Keogh, C. A. Ratanamahatana, Exact indexing of dynamic time warping, 2005, LB_Keogh.
+    ``band`` steps from the diagonal. How far a window lies outside the query's envelope is a lower bound, so
+    windows are taken in the order of their bounds until these exceed the least distance found. Source: E.
+    Keogh, C. A. Ratanamahatana, Exact indexing of dynamic time warping, 2005, LB_Keogh.
     """
     upper, lower = (bound(query, 2 * band + 1, axis=0) for bound in (maximum_filter1d, minimum_filter1d))
     outside = windows - np.clip(windows, lower, upper)
@@ -55,10 +54,10 @@ def nearest_dtw(query, windows, band):
 def membership_inference(train_nll, held_out_nll, train_subject, held_out_subject, resamples=2000, seed=0):
     """Whether the model's own likelihood betrays its training: "auc", its 95 % interval "low" to "high".
 
-    The share of pairs of a training and a held-out window, negative log-likelihoods (n,) and (m,), in which
-    the training window has the lower one; 0.5 is chance. The interval is a bootstrap over volunteers, since
-    people differ more than windows do. Raises ValueError if likelihoods and subjects differ in number, or for
-    fewer than two volunteers on a side.
+    The share of pairs of a training and a held-out window in which the training window has the lower negative
+    log-likelihood, (n,) and (m,); 0.5 is chance. The interval is a bootstrap over volunteers, since people
+    differ more than windows do. Raises ValueError if likelihoods and subjects differ in number, or for fewer
+    than two volunteers on a side.
     """
     sides = []
     for nll, subject in ((train_nll, train_subject), (held_out_nll, held_out_subject)):
@@ -82,9 +81,9 @@ def exact_copies(generated, training, tolerance=1e-6, shift=32):
     """Count generated windows that are cut from the training recordings, wherever the cut begins.
 
     The middle of each window, without ``shift`` steps at both ends, is sought in all training windows at
-    every shift up to that. As UCI HAR's windows overlap by half, 32 reaches every place of a recording. Equal
-    means within ``tolerance``, in the channels' units, at every sample. ``shift=0`` compares whole windows
-    only, and is 65 times faster. Raises ValueError if nothing of a window is left.
+    every shift up to that. As UCI HAR's windows overlap by half, 32 reaches every place of a recording; 0
+    compares whole windows only, 65 times faster. All samples must be equal within ``tolerance``, in the
+    channels' units. Raises ValueError if nothing of a window is left.
     """
     check_windows(generated, training)
     steps = generated.shape[1]

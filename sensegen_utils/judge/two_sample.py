@@ -1,7 +1,6 @@
 """Classifier two-sample tests (C2ST) and TimeGAN's scores: can a judge tell generated windows from real?
 
-Every score needs two others beside it: its reference, real volunteers against other real ones, and a negative
-control, a broken generator of `contenders`. All raise ValueError for windows that `check_windows` refuses.
+All raise ValueError for windows that `check_windows` refuses.
 """
 
 import keras
@@ -23,13 +22,12 @@ def judge(kind, train_real, train_fake, test_real, test_fake, subject=None, epoc
 
     ``kind`` is "report", the report's D; "cnn", a small residual network; or "features", logistic regression
     on `activity_features`. ``test_real`` should be of other volunteers than ``train_real``, ``test_fake``
-    fresh samples. Networks see windows standardised by ``train_real``, and a fifth is held out: the weights
-    with the least loss there are kept, and ``epochs`` / 3 without a better one end the training. ``subject``
-    (n,) of ``train_real`` holds out whole volunteers, since half-overlapping windows would leak.
+    fresh samples. Networks see windows standardised by ``train_real``. For them a fifth is held out: the
+    weights with the least loss there are kept, and ``epochs`` / 3 without a better one end the training.
+    ``subject`` (n,) of ``train_real`` holds out whole volunteers, since half-overlapping windows would leak.
 
     Returns "accuracy"; "score", |0.5 - accuracy|, 0 for fakes that nobody can tell; "auc"; and
-    "training_accuracy". A score near 0 counts only if the same judge catches broken generators. A training
-    accuracy near 0.5 means that the judge has not learnt, or that the fakes are real. Blind to copies of the
+    "training_accuracy", near 0.5 if the judge has not learnt, or the fakes are real. Blind to copies of the
     training set. Raises ValueError for an unknown kind, for a ``subject`` of another length or with a single
     volunteer, and unless there are as many real as fake windows: else chance would not be 0.5.
     """
@@ -57,14 +55,14 @@ def judge(kind, train_real, train_fake, test_real, test_fake, subject=None, epoc
 def build_cnn_judge(channels):
     """Build the strong judge, a residual network in time. Input (batch, steps, channels), output P(real).
 
-    Beside each window it sees the window and its differences scaled to their own deviation. Without them the
-    millig of a person at rest vanish beside a walk, and of surrogates at random phases it finds 72 instead of
-    94 %. Source: Z. Wang et al., Time Series Classification from Scratch with Deep Neural Networks, 2017.
+    Beside each window it sees the window and its differences, both scaled to their own deviation. Without
+    them rest vanishes beside walks, and it finds 72 instead of 94 % of surrogates at random phases. Source:
+    Z. Wang et al., Time Series Classification from Scratch with Deep Neural Networks, 2017.
     """
     inputs = keras.Input((None, channels))
-    views = [inputs[:, 1:], inputs[:, 1:], inputs[:, 1:] - inputs[:, :-1]]
-    views[1:] = (layers.GroupNormalization(-1, epsilon=1e-8, center=False, scale=False)(v) for v in views[1:])
-    hidden = layers.Concatenate()(views)
+    windows, differences = inputs[:, 1:], inputs[:, 1:] - inputs[:, :-1]
+    scaled = layers.GroupNormalization(-1, epsilon=1e-8, center=False, scale=False)
+    hidden = layers.Concatenate()([windows, scaled(windows), scaled(differences)])
     for filters, stride in ((32, 1), (48, 2), (64, 2)):
         inner = layers.Activation("relu")(_convolution(hidden, filters, 7, stride))
         both = [_convolution(inner, filters, 5), _convolution(hidden, filters, 1, stride)]
@@ -119,11 +117,10 @@ def timegan_discriminative_score(real, generated, iterations=2000, seed=0):
 
     Each iteration takes 128 windows of both, scaled per channel to [0, 1] by the real ones; a random fifth is
     judged. As coded it leaks: overlapping windows, and people, are on both sides of that division, and the
-    scaling has seen the test. Three units at six channels are a weak judge. The initial weights are
-    TensorFlow 1's. Returns "score", |0.5 - accuracy|; "accuracy"; "training_accuracy", which says whether it
-    learnt at all. Raises ValueError for one channel, where the GRU has no unit, and for unequal numbers.
-    Source: jsyoon0823/TimeGAN, metrics/discriminative_metrics.py, b6ee3c7. Its version for TensorFlow 2,
-    1bd4864, later withdrawn (issue 52), builds one network for real and another for generated windows.
+    scaling has seen the test. The initial weights are TensorFlow 1's. Returns "score", "accuracy" and
+    "training_accuracy", as `judge`. Raises ValueError for one channel, where the GRU has no unit, and for
+    unequal numbers. Source: jsyoon0823/TimeGAN, metrics/discriminative_metrics.py, b6ee3c7 (not 1bd4864,
+    later withdrawn, which builds one network for real and another for generated windows).
     """
     parts = _to_unit_range(real, generated)
     _check_balance(real, generated)
@@ -142,11 +139,11 @@ def timegan_discriminative_score(real, generated, iterations=2000, seed=0):
 def timegan_predictive_score(real, generated, iterations=5000, seed=0):
     """TimeGAN's predictive score as coded: the error on real windows of a GRU trained on generated ones.
 
-    From the other channels up to a step it predicts the last channel at the next; mean absolute error, in
-    units of the range of the real channel. Each iteration takes 128 windows. As coded all generated windows
-    train and all real ones test, so a copy of these does best: pass held-out volunteers as ``real``. With
-    standardised data the numbers would be others. Raises ValueError for one channel, where nothing is left to
-    predict from. Source: jsyoon0823/TimeGAN, metrics/predictive_metrics.py, b6ee3c7.
+    It predicts the last channel at the next step from the others up to now. Returns the mean absolute error
+    in ranges of the real channel. Each iteration takes 128 windows. As coded all generated windows train and
+    all real ones test, so a copy of these does best: pass held-out volunteers as ``real``. Raises ValueError
+    for one channel, where nothing is left to predict from. Source: jsyoon0823/TimeGAN,
+    metrics/predictive_metrics.py, b6ee3c7.
     """
     real, generated = _to_unit_range(real, generated)
     rng, channels = np.random.default_rng(seed), real.shape[2]

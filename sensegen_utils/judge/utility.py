@@ -9,18 +9,18 @@ from sensegen_utils.data.layout import RATE
 from sensegen_utils.judge.checks import check_labels, check_windows
 
 # Squared units per Hz: white noise of 0.5 mg, about the sensor's resolution. Above 20 Hz the archive's own
-# low-pass leaves less by ten orders of magnitude, and whoever counts those sees the filter and no movement.
+# low-pass leaves less by ten orders of magnitude, which says nothing of movement.
 POWER_FLOOR = 1e-8
 
 
 def activity_features(windows):
     """Features of windows, in the manner of UCI HAR's own: (n, steps, channels) -> (n, features) float64.
 
-    For each channel: mean, standard deviation, quantiles 5, 25, 50, 75 and 95 %; deviation and 95 % quantile
-    of the absolute difference of neighbours; the logarithm of power in ten bands that widen with frequency;
-    spectral entropy; the strongest frequency (per step). From three channels on the same for the norm of the
-    first three. Then the correlations of all pairs of channels. Power below `POWER_FLOOR` counts as that. 21
-    for one channel, 162 for six. Source: D. Anguita et al., ESANN 2013, table 2.
+    For each channel, and from three channels on for the norm of the first three: mean, standard deviation,
+    quantiles 5, 25, 50, 75 and 95 %; deviation of the differences of neighbours and 95 % quantile of their
+    size; the logarithm of power in ten bands that widen with frequency; spectral entropy; the strongest
+    frequency (per step). Then the `correlations`. `POWER_FLOOR` is added to all power. 21 for one channel,
+    162 for six. Source: D. Anguita et al., ESANN 2013, table 2.
     """
     check_windows(windows)
     pairs = correlations(windows)
@@ -60,10 +60,10 @@ def correlations(windows):
 def tstr(train_x, train_y, test_x, test_y, seed=0, trees=300):
     """Train an activity classifier on one set of windows, test it on another: a random forest on features.
 
-    Train on synthetic and test on real (TSTR), or the reverse (TRTS), or train on any mixture. Returns
+    Train on synthetic and test on real (TSTR), or the reverse (TRTS), or train on a mixture. Returns
     "accuracy", "macro_f1" and "f1", {activity as text: F1}, over the activities of the test. Nearly blind to
-    the order of time, as posture and strength tell most activities of UCI HAR apart: compare with windows
-    shuffled in time. Raises ValueError if labels and windows differ in number.
+    the order of time: compare with windows shuffled in time. Raises ValueError if labels and windows differ
+    in number.
     """
     check_windows(train_x, test_x)
     check_labels(train_x, train_y)

@@ -16,7 +16,7 @@ def claims(results):
     """Judge what the report claims, from what `records.load_results` returns.
 
     Returns twenty dicts: "key", "claim" (as reported), "found" (ours), "verdict" (one of VERDICTS), "why" (or
-    ""), and "chapter", the page of the report with the evidence, with its anchor.
+    ""), "chapter" (the page with the evidence, and its anchor).
     """
     losses = {"generative": generative_losses(results), "discriminative": discriminative_losses(results)}
     verdicts = _verdicts(results)
@@ -37,24 +37,24 @@ def generative_losses(results):
     """
     rows = []
     for row in published.LOSS_TABLE:
-        reported, seeds = row["generative"], at_epoch(results, row["generative_epoch"])
-        nll = _experiment(results, row)["training_nll"]
+        reported, nll = row["generative"], _experiment(results, row)["training_nll"]
+        seeds = at_epoch(results, row["generative_epoch"])
         ours = nll[row["epoch"] - 1] if comparable(results) and row["epoch"] <= len(nll) else None
         difference = None if None in (ours, reported) else ours - reported
         if reported is None and broken(results):
-            verdict = ELSEWHERE, "with the report's own loss and one layer"
+            verdict, why = ELSEWHERE, "with the report's own loss and one layer"
         elif reported is None:
-            verdict = NOT_REPRODUCIBLE, f"no NaN in {results['failure']['epochs_at_most']} epochs"
+            verdict, why = NOT_REPRODUCIBLE, f"no NaN in {results['failure']['epochs_at_most']} epochs"
         elif difference is not None and abs(difference) <= NLL_TOLERANCE:
-            verdict = REPRODUCED, f"within {NLL_TOLERANCE} nats"
+            verdict, why = REPRODUCED, f"within {NLL_TOLERANCE} nats"
         elif seeds:
-            verdict = in_range(reported, seeds)
+            verdict, why = in_range(reported, seeds)
         elif difference is not None:
-            verdict = in_range(reported, [ours], "ours")
+            verdict, why = in_range(reported, [ours], "ours")
         else:
-            verdict = NOT_REPRODUCIBLE, stopped(results, len(nll))
-        found = {"ours": ours, "difference": difference, "seeds": seeds}
-        rows.append(row | found | {"verdict": verdict[0], "why": verdict[1]})
+            verdict, why = NOT_REPRODUCIBLE, stopped(results, len(nll))
+        found = {"ours": ours, "difference": difference, "seeds": seeds, "verdict": verdict, "why": why}
+        rows.append(row | found)
     return rows
 
 
@@ -68,37 +68,39 @@ def discriminative_losses(results):
     predictors = [run for run in results["predictors"]["predictors"] if run["signal"] == "body_gyro_x"]
     runs, rows = {run["lstm_layers"]: run["training_mse"] for run in predictors}, []
     for row in published.LOSS_TABLE:
-        reported, epoch, near, layers = row["discriminative"], row["discriminative_epoch"], {}, None
-        verdict = NOT_REPRODUCIBLE, row["discriminative_origin"]
-        if epoch is not None and comparable(results) and all(epoch < len(mse) for mse in runs.values()):
-            around = slice(max(epoch - NEIGHBOURS, 0), epoch + NEIGHBOURS + 1)
-            near = {number: mse[around] for number, mse in runs.items()}
-            layers = min(near, key=lambda number: _outside(reported, near[number]))
-            whose = f"the range of our {layers} layers within {NEIGHBOURS} epochs"
-            verdict = in_range(reported, near[layers], whose, digits=5)
-        elif epoch is not None:
-            verdict = NOT_REPRODUCIBLE, stopped(results, min(map(len, runs.values())))
+        reported, epoch = row["discriminative"], row["discriminative_epoch"]
         rounds = {each["g_epochs"]: each for each in _experiment(results, row)["rounds"]}
-        ours = runs[layers][epoch] if layers else None
-        found = {"near": near, "layers": layers, "ours": ours, "difference": ours and ours - reported}
-        found |= {"discriminator": rounds.get(row["epoch"]), "verdict": verdict[0], "why": verdict[1]}
-        rows.append(row | found)
+        found = {"discriminator": rounds.get(row["epoch"]), "near": {}}
+        found |= {"layers": None, "ours": None, "difference": None}
+        if epoch is None:
+            verdict, why = NOT_REPRODUCIBLE, row["discriminative_origin"]
+        elif not comparable(results) or any(epoch >= len(mse) for mse in runs.values()):
+            verdict, why = NOT_REPRODUCIBLE, stopped(results, min(map(len, runs.values())))
+        else:
+            around = slice(max(epoch - NEIGHBOURS, 0), epoch + NEIGHBOURS + 1)
+            near = {layers: mse[around] for layers, mse in runs.items()}
+            best = min(near, key=lambda layers: abs(_outside(reported, near[layers])))
+            whose = f"the range of our {best} layers within {NEIGHBOURS} epochs"
+            verdict, why = in_range(reported, near[best], whose, digits=5)
+            ours = runs[best][epoch]
+            found |= {"near": near, "layers": best, "ours": ours, "difference": ours - reported}
+        rows.append(row | found | {"verdict": verdict, "why": why})
     return rows
 
 
 def published_curve(results):
     """Set the published log beside our seeds, at equal epochs only, and count on which side it lies.
 
-    Returns "rows" ("epoch", "reported", "seeds", "difference" of our mean from it, "outside": how far it lies
-    above their range, negative below); where there are some, counts of "inside", "below" and "above"; "ours",
-    our mean's side at the end, "since" (the epoch from which on it keeps it), "of_one_sign" (rows since).
+    Returns "rows": "epoch", "reported", "seeds", "difference" (our mean less the log), "outside" (how far the
+    log lies above our range, negative below). Where there are some, also how many are "inside", "below" and
+    "above"; "ours", our mean's side at the end; "since" which epoch, and in how many rows, "of_one_sign".
     """
     rows = []
     for epoch, reported in published.CURVE.items():
         if seeds := at_epoch(results, epoch):
             row = {"epoch": epoch, "reported": reported, "seeds": seeds}
-            outside = _outside(reported, seeds) * (1 if reported > max(seeds) else -1)
-            rows.append(row | {"difference": float(np.mean(seeds)) - reported, "outside": outside})
+            difference = float(np.mean(seeds)) - reported
+            rows.append(row | {"difference": difference, "outside": _outside(reported, seeds)})
     if not rows:
         return {"rows": rows}
     sides, signs = (np.sign([row[name] for row in rows]) for name in ("outside", "difference"))
@@ -127,9 +129,10 @@ def broken(results):
 
 def in_range(reported, ours, whose=None, digits=3):
     """Judge a number by ours of the run that it comes from: inside their range, or by how much outside."""
-    outside, side = _outside(reported, ours), "below" if reported < ours[0] else "above"
+    outside = _outside(reported, ours)
     whose = whose or f"the range of our {len(ours)} seed{'s' * (len(ours) > 1)}"
-    return (DEVIATES, f"{outside:.{digits}f} {side} {whose}") if outside else (ELSEWHERE, f"inside {whose}")
+    told = f"{abs(outside):.{digits}f} {'above' if outside > 0 else 'below'} {whose}"
+    return (DEVIATES, told) if outside else (ELSEWHERE, f"inside {whose}")
 
 
 def stopped(results, epochs):
@@ -163,7 +166,8 @@ def _verdicts(results):
 
 
 def _outside(value, others):
-    return max(min(others) - value, value - max(others), 0)
+    """How far a value lies above a range; negative below it, 0 inside."""
+    return max(value - max(others), 0) or min(value - min(others), 0)
 
 
 def _experiment(results, row):

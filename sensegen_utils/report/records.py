@@ -19,12 +19,11 @@ def get_run(
     """Return the record at ``path`` if it was made with ``settings``; else compute, store and return it.
 
     A stored record may hold more settings than are asked for. ``compute`` takes no argument and returns a
-    dict of results. ``provenance`` is what `provenance.provenance` returns. ``files`` are what the run leaves
-    beside its record and what is needed of it (weights, rows): without one of them it is not finished.
-    ``anew`` computes in any case. It, and a "version" that was raised, first put aside these files and the
-    ``checkpoints``, from which a run that was stopped goes on. If this is stopped, the next call goes on.
-    Before it computes, this prints why, and how long the last time took and where, or ``hint``. The old
-    record stays if ``compute`` raises, or returns NaN, which is refused with ValueError.
+    dict of results; ``provenance`` is that function's. Without one of the ``files`` beside its record
+    (weights, rows) a run is not finished. ``checkpoints`` are what a stopped run goes on from. ``anew``
+    computes in any case; it, and a "version" that was raised, first put both aside, and if they are stopped,
+    the next call goes on. Before it computes, this prints why, and how long it took the last time and where,
+    or ``hint``. The old record stays if ``compute`` raises, or returns NaN, which is refused with ValueError.
     """
     path, wanted = Path(path), json.loads(json.dumps(settings, default=float))
     missing, begun_anew = [each for each in files if not each.exists()], path.with_suffix(".anew")
@@ -57,9 +56,9 @@ def get_run(
 
 
 def save_record(record, path):
-    """Write a record as JSON, in one move. NaN is refused with ValueError: write null and say why.
+    """Write a record as JSON, in one move; a clock that runs in its provenance is stopped.
 
-    Where the provenance still holds a running clock, its wall time is filled in.
+    NaN is refused with ValueError: write null and say why.
     """
     made = record["provenance"]
     if (made["wall_seconds"] or 0) < 0:
@@ -85,8 +84,7 @@ def load_record(path):
 def computing_seconds(record):
     """Return how long computing a record took, or None if it does not say.
 
-    A run that went on from a checkpoint has only its last part in "wall_seconds", and a notebook that loaded
-    a finished run has next to nothing there. The seconds of its epochs or rows are then the longer time.
+    "wall_seconds" counts only from the last checkpoint on; the seconds of all epochs or rows are longer then.
     """
     parts = [record, *record.get("rows", []), *record.get("predictors", [])]
     logged = sum(part.get("training_seconds", part.get("seconds", 0)) for part in parts)
@@ -101,9 +99,8 @@ def computed_by(record):
 def load_results(folder, seed=0):
     """Load the records of ``results/<profile>`` that audit and tables need, and all of them as "all".
 
-    Records of notebooks 1 to 4 must be there; raises as `load_record`. What else has not run is None, or an
-    empty list or dict: "beyond", "published_start", "aliasing" (notebook 6), "models" (notebook 7, by name
-    and seed), "ablation", "fidelity" and "use" (notebooks 8 and 8b, by name), "sensor", "pictures".
+    Records of notebooks 1 to 4 must be there, but for "beyond" and "published_start"; raises as
+    `load_record`. What else has not run is None, or an empty list or dict.
     """
     folder, everything = Path(folder), []
 
@@ -125,12 +122,12 @@ def load_results(folder, seed=0):
 
     data, audit = load("01_data_preparation"), folder / "records" / "06_audit.json"
     made = data["provenance"]
-    several = profiles.get_profile(made["profile"])["generator_seeds"]
+    seeds = range(seed, seed + profiles.get_profile(made["profile"])["generator_seeds"])
     return {
         "data": data,
         "profile": made["profile"],
         "kind": made["data"]["kind"],
-        "curves": [generator(seed + number) for number in range(several)],
+        "curves": [generator(each) for each in seeds],
         "published_start": generator(seed, profiles.PUBLISHED_START_RUN, False, published_start=True),
         "beyond": generator(seed, needed=False, sigma_floor=profiles.BEYOND_FLOOR),
         "failure": load("02b_nan_in_training"),

@@ -20,8 +20,8 @@ README_TABLE = r"(?s)(?<=<!-- results, written by code -->)\n.*?(?=<!-- end -->)
 def write_report(folder, root=ROOT, seed=0):
     """Write REPORT.md, its chapters and the tables as CSV into a profile's folder; return the pages' paths.
 
-    The repository's own REPORT.md is that of the full run, or of a quick one where there is none of a full
-    run. Smoke and simulated data never write it. Raises as `load_results`.
+    The repository's own REPORT.md is that of the full run, or else of the quick one, never of smoke or
+    simulated data. The README has a table of the full run. Raises as `load_results`.
     """
     folder, root = Path(folder), Path(root)
     results = load_results(folder, seed)
@@ -39,20 +39,19 @@ def write_report(folder, root=ROOT, seed=0):
     what |= {"curve": audit.published_curve(results), "published": published}
     what["machines"] = sorted({computed_by(each)["machine"]["processor"] for each in results["all"]})
     what["total"] = sum(computing_seconds(each) or 0 for each in results["all"])
-    for path, (page, way) in pages.items():
+    texts = {path: render_page(page, folder, way, **what) for path, (page, way) in pages.items()}
+    readme = root / "README.md"
+    if folder.name == "full" and readme.exists():
+        results_table = render_page("readme", folder, "results/full", **what)
+        texts[readme] = re.sub(README_TABLE, lambda _: f"\n{results_table}", readme.read_text())
+    for path, text in texts.items():
         with atomic_path(path) as temporary:
-            temporary.write_text(render_page(page, folder, way, **what))
-    if folder.name == "full" and (root / "README.md").exists():
-        results_table = render_page("readme", folder, f"results/{folder.name}", **what)
-        text = re.sub(README_TABLE, lambda _: f"\n{results_table}", (root / "README.md").read_text())
-        with atomic_path(root / "README.md") as temporary:
             temporary.write_text(text)
     return list(pages)
 
 
 def render_page(page, folder, way, results, tables, **what):
     """Render a page as Markdown; ``way`` leads from it to the profile's folder, for its links."""
-
     kind = mark_kind(results["kind"])
 
     def table(name, caption, kind=kind):

@@ -36,7 +36,7 @@ def means(results, model):
     parts = [part[model]["rows"] for part in (results["fidelity"], results["use"]) if model in part]
     groups = [pd.DataFrame(rows).drop(columns="seed").groupby("contender", sort=False) for rows in parts]
     found = pd.concat([group.mean(numeric_only=True) for group in groups], axis=1)
-    return found.assign(role=[role_of(name) for name in found.index])
+    return found.assign(role=found.index.map(role_of))
 
 
 def closest(found, metric, role, farthest=False):
