@@ -19,7 +19,7 @@ from sensegen_utils.model.generator import load_generator
 from sensegen_utils.model.sampling import sample_windows
 from sensegen_utils.profiles import WINDOW_MODELS
 
-SYNTHETIC_MARKER = "THESE DATA ARE SYNTHETIC: a trained generator drew them, no volunteer was measured."
+README = Path(__file__).with_name("synthetic_readme.txt").read_text("utf-8")
 
 
 def load_model(name="six", seed=0, profile="full"):
@@ -91,10 +91,8 @@ def sample(
                 f"({n}, known steps, {channels}), the channels being {', '.join(model['channels'])}"
             )
         if not np.isfinite(prefix).all():
-            raise ValueError(
-                f"window {np.argwhere(~np.isfinite(prefix))[0, 0]} of prefix has a value that is "
-                "not finite: fill it in, or leave this window out"
-            )
+            row = np.argwhere(~np.isfinite(prefix))[0, 0]
+            raise ValueError(f"window {row} of prefix has a value that is not finite: fill it in")
         known = dict(zip(codes, np.split(prefix, len(codes)), strict=True))
     x, label = sample_windows(
         model["generator"], model["whitening"], dict.fromkeys(codes, windows), round(seconds * RATE), seed,
@@ -113,7 +111,7 @@ def sample(
 def to_frame(samples):
     """Samples as a tidy table: window, activity (name), seconds, and a column for each channel with its unit.
 
-    One row a moment: (n x steps, 3 + channels). Seconds count from a window's first drawn sample.
+    One row a moment. Seconds count from a window's first drawn sample.
     """
     n, steps, channels = samples["x"].shape
     columns = {
@@ -149,12 +147,9 @@ def save_har_layout(samples, folder):
     if steps != WINDOW:
         raise ValueError(f"windows of {steps} samples: UCI HAR's have {WINDOW}, so draw with seconds=2.56")
     readme = folder / "README.txt"
-    ours = readme.is_file() and readme.read_text("utf-8", "replace").startswith(SYNTHETIC_MARKER)
+    ours = readme.is_file() and readme.read_text("utf-8", "replace").startswith(README.splitlines()[0])
     if folder.exists() and not ours and (folder.is_file() or any(folder.iterdir())):
-        raise ValueError(
-            f"{folder} is there already, and is no folder of synthetic data: choose another, lest they get "
-            "mixed up with what it holds"
-        )
+        raise ValueError(f"{folder} is there already, and is no folder of synthetic data: choose another")
     files = {
         "README.txt": _readme(samples),
         "activity_labels.txt": "".join(f"{code} {name}\n" for code, name in ACTIVITIES.items()),
@@ -181,11 +176,11 @@ def _from_root(path):
 def _codes(activity):
     given = [activity] if isinstance(activity, str | Integral) else list(activity)
     by_name = {name: code for code, name in ACTIVITIES.items()}
-    codes = [by_name.get(each.upper()) if isinstance(each, str) else each for each in given]
-    for each, code in zip(given, codes, strict=True):
+    codes = [by_name.get(each.upper(), each) if isinstance(each, str) else each for each in given]
+    for code in codes:
         if code not in ACTIVITIES:
-            known = ", ".join(f"{name} ({code})" for code, name in ACTIVITIES.items())
-            raise ValueError(f"unknown activity {each!r}; there are: {known}")
+            known = ", ".join(f"{name} ({code})" for name, code in by_name.items())
+            raise ValueError(f"unknown activity {code!r}; there are: {known}")
     if not codes or len(set(codes)) < len(codes):
         raise ValueError(f"activity={activity!r}: give at least one activity, and each once")
     return [int(code) for code in codes]
@@ -203,16 +198,9 @@ def _names_with_units(samples):
 def _readme(samples):
     counts = zip(*np.unique(samples["activity"], return_counts=True), strict=True)
     continued = f"each continues {samples['known_steps']} samples of a given window, not in this folder"
-    return (
-        Path(__file__)
-        .with_name("synthetic_readme.txt")
-        .read_text("utf-8")
-        .format(
-            marker=SYNTHETIC_MARKER,
-            steps=WINDOW,
-            windows=", ".join(f"{ACTIVITIES[int(code)]} {count}" for code, count in counts),
-            signals=", ".join(_names_with_units(samples)),
-            continued=continued if samples["known_steps"] else "none continues another",
-            **{key: samples[key] for key in ("model", "seed", "rate")},
-        )
+    return README.format(
+        windows=", ".join(f"{ACTIVITIES[int(code)]} {count}" for code, count in counts),
+        signals=", ".join(_names_with_units(samples)),
+        continued=continued if samples["known_steps"] else "none continues another",
+        **samples,
     )

@@ -65,7 +65,7 @@ def tf1_lstm_kernels(input_size, units):
 def window_nll(generator, whitening, windows, label):
     """NLL of each step of windows (n, steps, channels) of labels (n,): (n, steps), nats, channels jointly.
 
-    It is in the samples' own units. Raises ValueError for a label that was not in training.
+    In the samples' own units. Raises ValueError for a label that was not in training.
     """
     nll = _measure(first_sample_nll, innovation_nll, generator, whitening, windows, label)
     for name in np.unique(label).tolist():
@@ -132,10 +132,7 @@ def load_generator(path):
 
 
 def _measure(first, later, generator, whitening, windows, label):
-    """What ``first`` makes of the first samples and their mixture, ``later`` of targets and parameters.
-
-    float32 (n, steps, ...); G runs on 512 windows at a time.
-    """
+    """What ``first`` makes of first samples, ``later`` of targets and parameters: float32 (n, steps, ...)."""
     inputs, targets = inputs_and_targets(whitening, windows, label)
     parts = [slice(start, start + 512) for start in range(0, len(windows), 512)]
     found = [later(targets[part], generator(inputs[part], training=False)).numpy() for part in parts]

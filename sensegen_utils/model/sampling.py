@@ -40,11 +40,9 @@ def sample_series(
     or continues ``prefix``, a real array (series, known steps) that is not part of the result.
     ``mixture_temperature`` divides the mixture logits, ``sigma_temperature`` multiplies sigma: below 1 both
     make the samples more typical. Equal arguments give equal samples, on any number of cores. The generator
-    may have any batch size; its state stays as it is. The first draw of a number of series compiles for a
-    second or two.
+    may have any batch size; its state stays as it is.
 
-    Raises ValueError for a number of series or steps below 1, a seed that is no whole number of at least 0, a
-    temperature that is not positive or a prefix of the wrong shape, FloatingPointError when the generator
+    Raises ValueError, which says what to give, for a wrong argument, FloatingPointError when the generator
     produces a value that is not finite.
     """
     temperatures = mixture_temperature, sigma_temperature
@@ -69,13 +67,10 @@ def sample_windows(
 def sample_to_file(path, generator, counts, steps, seed, whitening=None, **options):
     """Write what the two functions above draw to ``path``, in memory that stays bounded. Returns the path.
 
-    Without a whitening ``counts`` is the number of series, and the file holds (series, steps); with one it is
-    {label: number}, and the file holds windows (n, steps, channels). ``options`` are the functions' own. The
-    memory holds 512 series for each core. ``.npy`` is read with ``np.load(path, mmap_mode="r")``, ``.npz``,
-    which is not compressed, with ``np.load(path)["samples"]``.
-
-    Raises ValueError for another suffix, OSError naming the path if it cannot be written (full disk), and
-    what the two functions raise.
+    Without a whitening ``counts`` is the number of series, with one {label: number}; ``options`` are the
+    functions' own. Read ``.npy`` with ``np.load(path, mmap_mode="r")``, ``.npz`` with
+    ``np.load(path)["samples"]``. Raises ValueError for another suffix, OSError naming the path if it cannot
+    be written (full disk), and what the two functions raise.
     """
     path = Path(path)
     if path.suffix not in (".npy", ".npz"):
@@ -168,13 +163,8 @@ def _constants(whitening):
     # History and innovation side by side meet the filter and its factor of all labels in one product.
     pairs = [np.concatenate([each["weights"], each["factors"].swapaxes(1, 2)], axis=1) for each in predictors]
     means = np.stack([each["mean"] for each in predictors])
-    arrays = {
-        "filter": np.concatenate(pairs, axis=2),
-        "mean": means,
-        "offset": means - whitening["mean"],
-        "floor": filters.floors_by_label(whitening),
-        "deviation": whitening["deviation"],
-    }
+    arrays = {"filter": np.concatenate(pairs, axis=2), "mean": means, "offset": means - whitening["mean"]}
+    arrays |= {"floor": filters.floors_by_label(whitening), "deviation": whitening["deviation"]}
     return {name: tf.constant(array, tf.float32) for name, array in arrays.items()}
 
 
