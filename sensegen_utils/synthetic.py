@@ -19,17 +19,17 @@ from sensegen_utils.model.generator import load_generator
 from sensegen_utils.model.sampling import sample_windows
 from sensegen_utils.profiles import WINDOW_MODELS
 
-SYNTHETIC_MARKER = "THESE DATA ARE SYNTHETIC: a trained generator drew them, no volunteer was measured."
+README = Path(__file__).with_name("synthetic_readme.txt").read_text("utf-8")
 
 
 def load_model(name="six", seed=0, profile="full"):
     """Load a trained generator from ``results/{profile}/models/{name}-seed{seed}.keras``, or from a path.
 
-    ``name`` is one of `WINDOW_MODELS`: "six" draws total acceleration (g) and angular velocity (rad/s) along
-    x, y, z, "one" only total acceleration x. A path, from anywhere, must end in such a file name, since this
-    alone says what the channels are. Returns a dict: "generator", "whitening", "channels", "units", "rate"
-    (Hz), "file". Raises FileNotFoundError, with the models that there are, if it is missing; ValueError if it
-    is damaged, or not of UCI HAR's activities and these channels.
+    ``name`` is "six", which draws total acceleration (g) and angular velocity (rad/s) along x, y, z, or
+    "one", only total acceleration x. A path must end in such a file name, which says what the channels are.
+    Returns a dict: "generator", "whitening", "channels", "units", "rate" (Hz), "file". Raises
+    FileNotFoundError, with the models that there are, if it is missing; ValueError if it is damaged, or not
+    of UCI HAR's activities and these channels.
     """
     path = Path(name)
     if name in WINDOW_MODELS:
@@ -41,8 +41,9 @@ def load_model(name="six", seed=0, profile="full"):
             'these, or run notebook 07, whose PROFILE, MODEL ("one" or "six") and SEED name the file'
         )
     generator, whitening = load_generator(path)
-    channels = list(WINDOW_MODELS.get(path.stem.rpartition("-seed")[0], {"signals": ()})["signals"])
-    known = {"labels": [], "mean": []} if whitening is None else whitening
+    kind = path.stem.rpartition("-seed")[0]
+    channels = list(WINDOW_MODELS[kind]["signals"]) if kind in WINDOW_MODELS else []
+    known = whitening or {"labels": [], "mean": []}
     if not channels or len(channels) != len(known["mean"]) or not set(known["labels"]) <= set(ACTIVITIES):
         raise ValueError(
             f"{path} has {len(known['mean'])} channels and the labels {known['labels']}: it is not what its "
@@ -60,26 +61,18 @@ def load_model(name="six", seed=0, profile="full"):
 
 
 def sample(
-    model,
-    activity="WALKING",
-    windows=10,
-    seconds=2.56,
-    seed=0,
-    prefix=None,
-    mixture_temperature=1.0,
+    model, activity="WALKING", windows=10, seconds=2.56, seed=0, prefix=None, mixture_temperature=1.0,
     sigma_temperature=1.0,
-):
+):  # fmt: skip
     """Draw ``windows`` labelled windows of each activity, one activity after the other.
 
     ``activity`` is a name, a code from 1 to 6, a list of them, or None: all that the model knows. ``prefix``
     (n, known steps, channels), in the model's units at its rate, are real windows to continue, in the order
-    of the result; they are not part of it. The model was trained on 2.56 s, known steps included: beyond,
-    look at what it draws. Temperatures below 1 make samples more typical. Equal arguments give equal samples
-    on one machine.
+    of the result; they are not part of it. The model was trained on 2.56 s, known steps included: look at
+    longer windows before you use them. Temperatures below 1 make samples more typical. Equal arguments give
+    equal samples on one machine.
 
-    Returns the samples, as above. Raises ValueError for a model that `load_model` did not load, an unknown
-    activity or one given twice, less than one window or sample, a seed that is no whole number of at least 0,
-    a temperature that is not positive, and a prefix of the wrong shape or with values that are not finite.
+    Returns the samples, as above. Raises ValueError, which says what to give, for a wrong argument.
     """
     if not isinstance(model, dict) or "whitening" not in model:
         raise ValueError(f"model={model!r:.80}: give what load_model returns")
@@ -87,9 +80,7 @@ def sample(
     if not isinstance(windows, Integral) or windows < 1:
         raise ValueError(f"windows={windows!r}: give a whole number of windows for each activity, at least 1")
     if not isinstance(seconds, Real) or not 1 <= seconds * RATE < np.inf:
-        raise ValueError(
-            f"seconds={seconds!r}: one sample takes {1 / RATE} s at {RATE} Hz; give at least that"
-        )
+        raise ValueError(f"seconds={seconds!r}: one sample takes {1 / RATE} s, so give at least that")
     known = None
     if prefix is not None:
         prefix = np.asarray(prefix, np.float32)
@@ -100,10 +91,8 @@ def sample(
                 f"({n}, known steps, {channels}), the channels being {', '.join(model['channels'])}"
             )
         if not np.isfinite(prefix).all():
-            raise ValueError(
-                f"window {np.argwhere(~np.isfinite(prefix))[0, 0]} of prefix has a value that is "
-                "not finite: fill it in, or leave this window out"
-            )
+            row = np.argwhere(~np.isfinite(prefix))[0, 0]
+            raise ValueError(f"window {row} of prefix has a value that is not finite: fill it in")
         known = dict(zip(codes, np.split(prefix, len(codes)), strict=True))
     x, label = sample_windows(
         model["generator"], model["whitening"], dict.fromkeys(codes, windows), round(seconds * RATE), seed,
@@ -122,31 +111,26 @@ def sample(
 def to_frame(samples):
     """Samples as a tidy table: window, activity (name), seconds, and a column for each channel with its unit.
 
-    One row a moment: (n x steps, 3 + channels). Seconds count from a window's first drawn sample.
+    One row a moment. Seconds count from a window's first drawn sample.
     """
     n, steps, channels = samples["x"].shape
-    names = [f"{name} ({unit})" for name, unit in zip(samples["channels"], samples["units"], strict=True)]
-    values = pd.DataFrame(samples["x"].reshape(-1, channels), columns=names)
-    values.insert(0, "window", np.repeat(np.arange(n), steps))
-    values.insert(1, "activity", np.repeat([ACTIVITIES[int(code)] for code in samples["activity"]], steps))
-    values.insert(2, "seconds", np.tile(np.arange(steps) / int(samples["rate"]), n))
-    return values
+    columns = {
+        "window": np.repeat(np.arange(n), steps),
+        "activity": np.repeat([ACTIVITIES[int(code)] for code in samples["activity"]], steps),
+        "seconds": np.tile(np.arange(steps) / int(samples["rate"]), n),
+    }
+    values = samples["x"].reshape(-1, channels).T
+    return pd.DataFrame(columns | dict(zip(_names_with_units(samples), values, strict=True)))
 
 
 def save_npz(samples, path):
-    """Write samples as a compressed .npz, in one move; ``np.load`` gives the same keys, values as arrays.
-
-    Raises ValueError for another suffix.
-    """
+    """Write samples as a compressed .npz, in one move. Raises ValueError for another suffix."""
     _check_suffix(path, ".npz")
     save_samples(path, **samples)
 
 
 def save_csv(samples, path):
-    """Write the table of `to_frame` as .csv, or compressed as .csv.gz, in one move, without loss.
-
-    Raises ValueError for another suffix.
-    """
+    """Write `to_frame`'s table as .csv or .csv.gz, in one move. Raises ValueError for another suffix."""
     _check_suffix(path, ".csv", ".csv.gz")
     with atomic_path(path) as temporary:
         to_frame(samples).to_csv(temporary, index=False)
@@ -157,16 +141,15 @@ def save_har_layout(samples, folder):
 
     README.txt says what drew them and which of the archive's files are missing, and why. The folder appears
     as a whole, in place of an earlier one of this function. Raises ValueError for windows of another length
-    and for a folder that holds anything else, such as the archive.
+    and for a folder that holds anything else.
     """
     folder, steps = Path(folder), samples["x"].shape[1]
     if steps != WINDOW:
         raise ValueError(f"windows of {steps} samples: UCI HAR's have {WINDOW}, so draw with seconds=2.56")
-    if folder.exists() and not _may_be_replaced(folder):
-        raise ValueError(
-            f"{folder} is there already, and is no folder of synthetic data: choose another, lest they get "
-            "mixed up with what it holds"
-        )
+    readme = folder / "README.txt"
+    ours = readme.is_file() and readme.read_text("utf-8", "replace").startswith(README.splitlines()[0])
+    if folder.exists() and not ours and (folder.is_file() or any(folder.iterdir())):
+        raise ValueError(f"{folder} is there already, and is no folder of synthetic data: choose another")
     files = {
         "README.txt": _readme(samples),
         "activity_labels.txt": "".join(f"{code} {name}\n" for code, name in ACTIVITIES.items()),
@@ -193,11 +176,11 @@ def _from_root(path):
 def _codes(activity):
     given = [activity] if isinstance(activity, str | Integral) else list(activity)
     by_name = {name: code for code, name in ACTIVITIES.items()}
-    codes = [by_name.get(each.upper()) if isinstance(each, str) else each for each in given]
-    for each, code in zip(given, codes, strict=True):
+    codes = [by_name.get(each.upper(), each) if isinstance(each, str) else each for each in given]
+    for code in codes:
         if code not in ACTIVITIES:
-            known = ", ".join(f"{name} ({code})" for code, name in ACTIVITIES.items())
-            raise ValueError(f"unknown activity {each!r}; there are: {known}")
+            known = ", ".join(f"{name} ({code})" for name, code in by_name.items())
+            raise ValueError(f"unknown activity {code!r}; there are: {known}")
     if not codes or len(set(codes)) < len(codes):
         raise ValueError(f"activity={activity!r}: give at least one activity, and each once")
     return [int(code) for code in codes]
@@ -208,34 +191,16 @@ def _check_suffix(path, *suffixes):
         raise ValueError(f"{path} must end in {' or '.join(suffixes)}")
 
 
-def _may_be_replaced(folder):
-    if not folder.is_dir():
-        return False
-    readme = folder / "README.txt"
-    marked = readme.is_file() and readme.read_text("utf-8", "replace").startswith(SYNTHETIC_MARKER)
-    return marked or not any(folder.iterdir())
+def _names_with_units(samples):
+    return [f"{name} ({unit})" for name, unit in zip(samples["channels"], samples["units"], strict=True)]
 
 
 def _readme(samples):
     counts = zip(*np.unique(samples["activity"], return_counts=True), strict=True)
-    signals = zip(samples["channels"], samples["units"], strict=True)
     continued = f"each continues {samples['known_steps']} samples of a given window, not in this folder"
-    return f"""{SYNTHETIC_MARKER}
-
-Model: {samples["model"]} (an LSTM with a mixture density; notebook 07 trains it)
-Seed: {samples["seed"]}
-Windows: {", ".join(f"{ACTIVITIES[int(code)]} {count}" for code, count in counts)}
-Signals: {", ".join(f"{name} ({unit})" for name, unit in signals)}
-A line is a window of {WINDOW} samples at {samples["rate"]} Hz, as in UCI HAR. Windows do not overlap;
-{continued if samples["known_steps"] else "none continues another"}.
-
-What UCI HAR has and this folder has not, since it would have to be invented:
-- subject_train.txt: no volunteer stands behind a window; any number would be taken for one.
-- Signals that are not named above. body_acc is total acceleration less gravity, which the authors
-  of UCI HAR filtered out of whole recordings: a window is too short for their filter.
-- X_train.txt, the features: they need body_acc.
-- A test part: what was trained on synthetic data must be tested on measured data.
-
-UCI HAR: D. Anguita, A. Ghio, L. Oneto, X. Parra, J. L. Reyes-Ortiz, A Public Domain Dataset for
-Human Activity Recognition Using Smartphones, ESANN 2013; UCI archive 240, CC BY 4.0.
-"""
+    return README.format(
+        windows=", ".join(f"{ACTIVITIES[int(code)]} {count}" for code, count in counts),
+        signals=", ".join(_names_with_units(samples)),
+        continued=continued if samples["known_steps"] else "none continues another",
+        **samples,
+    )

@@ -12,8 +12,7 @@ SEQUENCE_STEPS = 128  # ours: the report does not say how long the sequences are
 def build_discriminator(lstm_units=128, channels=1):
     """Build D: LSTM, a tanh layer of 32, one sigmoid unit. Input (batch, steps, channels), output P(real).
 
-    The report names no activation for the layer of 32; tanh is our choice. The report has one channel.
-    Source: report, "Discriminative RNN Model".
+    The report names no activation for the layer of 32. Source: report, "Discriminative RNN Model".
     """
     inputs = keras.Input(shape=(None, channels), name="sequence")
     hidden = layers.LSTM(lstm_units, name="lstm")(inputs)
@@ -24,7 +23,7 @@ def build_discriminator(lstm_units=128, channels=1):
 def cut_sequences(series, steps=SEQUENCE_STEPS, stride=None):
     """Cut series (rows, length) into sequences (n, steps), in order of time, all rows of one start together.
 
-    ``stride`` is between two starts, by default ``steps``. Raises ValueError for series that are too short.
+    ``stride``, by default ``steps``, is between two starts. Raises ValueError for series that are too short.
     """
     if series.shape[1] < steps:
         raise ValueError(f"series of {series.shape[1]} steps are too short for sequences of {steps}")

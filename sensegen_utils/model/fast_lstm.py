@@ -5,7 +5,6 @@ gradient at every step. Here, as in cuDNN, the input product `x @ W + b` is one 
 custom gradient stacks the gate gradients over time, so each weight gradient is one product after the loop;
 and XLA compiles what must stay sequential, the two loops. The large products stay outside of XLA, which is
 slow at the transposed ones and would keep TensorFlow from running them beside the loop of the layer below.
-With large batches XLA's loops keep the second core idle, so the batch is cut in two.
 """
 
 import keras
@@ -119,7 +118,7 @@ class FastLSTM(keras.layers.LSTM):
         weights = self.cell.kernel, self.cell.recurrent_kernel, self.cell.bias
         weights = [tf.convert_to_tensor(weight) for weight in weights]
         batch = sequences.shape[0]
-        # Rows need nothing of each other, so TensorFlow can run the halves of a large batch on two cores.
+        # XLA's loops keep the second core idle, so TensorFlow runs the halves of a large batch side by side.
         sizes = [batch // 2, batch - batch // 2] if batch > 2 * SMALL_BATCH else [batch]
         parts = zip(*(tf.split(each, sizes) for each in (sequences, *initial_state)), strict=True)
         done = [_lstm(*part, *weights) for part in parts]

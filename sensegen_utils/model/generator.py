@@ -17,12 +17,7 @@ from keras import layers
 from sensegen_utils.files import atomic_path
 from sensegen_utils.model.fast_lstm import FastLSTM
 from sensegen_utils.model.mixture import COMPONENTS, innovation_nll, innovation_pit
-from sensegen_utils.model.whitening import (
-    first_sample_nll,
-    first_sample_pit,
-    inputs_and_targets,
-    log_volume,
-)
+from sensegen_utils.model.whitening import first_sample_nll, first_sample_pit, inputs_and_targets, log_volume
 
 WHITENING_MEMBER = "front.npz"  # of a .keras file, beside Keras's own members
 OF_ALL = ("mean", "deviation", "floor")
@@ -30,30 +25,24 @@ BY_LABEL = {"predictors": ("mean", "weights", "factors"), "first": ("weights", "
 
 
 def build_generator(
-    lstm_units=256,
-    lstm_layers=3,
-    components=COMPONENTS,
-    channels=1,
-    labels=0,
-    batch_size=None,
-    dropout=0.0,
-    tf1_initializers=False,
-    idle_dense=False,
-):
+    lstm_units=256, lstm_layers=3, components=COMPONENTS, channels=1, labels=0, batch_size=None, dropout=0.0,
+    tf1_initializers=False, idle_dense=False,
+):  # fmt: skip
     """Build G: LSTM layers, a sigmoid layer of 128, a linear layer of components x (1 + 2 x channels).
 
     Input: the series itself (batch, steps, channels), or with ``labels`` what `inputs_and_targets` makes of
     windows (batch, steps, 2 x channels + labels). Output: the mixture of the next sample, or of the next
     innovation, as `mixture` splits it.
 
-    With ``batch_size`` the LSTM layers carry their state from one batch to the next, which is how the
-    report's code trains. ``tf1_initializers`` starts from TensorFlow 1's distributions, as the public code
-    did: Glorot-uniform over the joint LSTM kernel, truncated normal of 0.2 for the dense kernels.
-    ``idle_dense`` adds the Dense(24) of the report's layer table, which stands in no formula of the report.
+    With ``batch_size`` the LSTM layers carry their state from one batch to the next, as the report's code
+    trains. ``tf1_initializers`` starts from TensorFlow 1's distributions, as the public code did:
+    Glorot-uniform over the joint LSTM kernel, truncated normal of 0.2 for the dense kernels. ``idle_dense``
+    adds the Dense(24) of the report's layer table, which stands in no formula of the report.
 
     Source: report, "Generative Model"; paper, section on the generative model.
     """
-    hidden = inputs = keras.Input(batch_shape=(batch_size, None, channels + (labels and channels + labels)))
+    features = 2 * channels + labels if labels else channels
+    hidden = inputs = keras.Input(batch_shape=(batch_size, None, features))
     dense = {"kernel_initializer": keras.initializers.TruncatedNormal(stddev=0.2)} if tf1_initializers else {}
     for _ in range(lstm_layers):
         kernels = tf1_lstm_kernels(hidden.shape[-1], lstm_units) if tf1_initializers else {}
@@ -67,10 +56,7 @@ def build_generator(
 
 
 def tf1_lstm_kernels(input_size, units):
-    """Keyword arguments that give a Keras LSTM layer TensorFlow 1's initial distribution of its kernels.
-
-    TensorFlow 1 keeps one kernel for input and state together, so its Glorot limit counts both.
-    """
+    """Keyword arguments for a Keras LSTM: TensorFlow 1's Glorot-uniform start of input and state as one."""
     limit = math.sqrt(6 / (input_size + units + 4 * units))
     uniform = keras.initializers.RandomUniform
     return {name: uniform(-limit, limit) for name in ("kernel_initializer", "recurrent_initializer")}
@@ -79,7 +65,7 @@ def tf1_lstm_kernels(input_size, units):
 def window_nll(generator, whitening, windows, label):
     """NLL of each step of windows (n, steps, channels) of labels (n,): (n, steps), nats, channels jointly.
 
-    It is that of the samples in their own units. Raises ValueError for a label that was not in training.
+    In the samples' own units. Raises ValueError for a label that was not in training.
     """
     nll = _measure(first_sample_nll, innovation_nll, generator, whitening, windows, label)
     for name in np.unique(label).tolist():
@@ -88,10 +74,9 @@ def window_nll(generator, whitening, windows, label):
 
 
 def window_pit(generator, whitening, windows, label):
-    """Probability integral transform of windows (n, steps, channels): (n, steps, channels), in [0, 1].
+    """Probability integral transform of windows' first samples and later innovations under G, in [0, 1].
 
-    Where each first sample, and then each innovation, lies in its own distribution under G: uniform if G is
-    calibrated. Raises ValueError for a label that was not in training.
+    (n, steps, channels), uniform if G is calibrated. Raises as `window_nll`.
     """
     return _measure(first_sample_pit, innovation_pit, generator, whitening, windows, label)
 
@@ -100,8 +85,8 @@ def loss_of_windows(log, best, validation_nll, steps):
     """A training log's losses as NLL of whole windows, in nats per step and the channels' units.
 
     ``log`` holds "loss" and "val_loss" of innovations; ``validation_nll`` is `window_nll`'s mean with the
-    weights of epoch ``best`` (from 1). The two differ by log determinants and first samples, which no
-    training changes. Returns both columns as Series.
+    weights of epoch ``best`` (from 1). The two differ by a constant, which no training changes. Returns both
+    columns as Series.
     """
     known = log.val_loss[best - 1]
     return tuple(validation_nll + (log[name] - known) * (steps - 1) / steps for name in ("loss", "val_loss"))
@@ -109,15 +94,13 @@ def loss_of_windows(log, best, validation_nll, steps):
 
 def save_generator(generator, whitening, path):
     """Write weights and whitening as one .keras file, in one move: all it takes to draw windows."""
-    arrays = {
-        f"{part} {key} {name}": whitening[part][name][key]
-        for part, keys in BY_LABEL.items()
-        for key in keys
-        for name in whitening["labels"]
-    }
+    arrays = {"labels": json.dumps(whitening["labels"])}
+    for part, keys in BY_LABEL.items():
+        for key in keys:
+            arrays |= {f"{part} {key} {name}": fitted[key] for name, fitted in whitening[part].items()}
+    arrays |= {key: whitening[key] for key in OF_ALL}
     content = io.BytesIO()
-    own = {key: whitening[key] for key in OF_ALL}
-    np.savez_compressed(content, labels=json.dumps(whitening["labels"]), **arrays, **own)
+    np.savez_compressed(content, **arrays)
     with atomic_path(path) as temporary:
         generator.save(temporary, include_optimizer=False)
         with zipfile.ZipFile(temporary, "a") as archive:
@@ -134,27 +117,22 @@ def load_generator(path):
         with zipfile.ZipFile(path) as archive:
             if WHITENING_MEMBER not in archive.namelist():
                 return generator, None
-            with np.load(io.BytesIO(archive.read(WHITENING_MEMBER))) as arrays:
-                labels = json.loads(str(arrays["labels"]))
-                whitening = {"labels": labels} | {key: arrays[key] for key in OF_ALL}
-                for part, keys in BY_LABEL.items():
-                    whitening[part] = {
-                        name: {key: arrays[f"{part} {key} {name}"] for key in keys} for name in labels
-                    }
+            arrays = np.load(io.BytesIO(archive.read(WHITENING_MEMBER)))
+        labels = json.loads(str(arrays["labels"]))
+        whitening = {"labels": labels} | {key: arrays[key] for key in OF_ALL}
+        for part, keys in BY_LABEL.items():
+            whitening[part] = {name: {key: arrays[f"{part} {key} {name}"] for key in keys} for name in labels}
+        return generator, whitening
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         notebook = Path(path).stem[:2] if Path(path).stem[:2].isdigit() else "07"
         raise ValueError(
             f"no trained generator can be read from {Path(path)} ({error}): run notebook {notebook} with the "
             "parameters in this name, or ./run_all.sh"
         ) from error
-    return generator, whitening
 
 
 def _measure(first, later, generator, whitening, windows, label):
-    """What ``first`` makes of the first samples and their mixture, ``later`` of targets and parameters.
-
-    float32 (n, steps, ...); G runs on 512 windows at a time.
-    """
+    """What ``first`` makes of first samples, ``later`` of targets and parameters: float32 (n, steps, ...)."""
     inputs, targets = inputs_and_targets(whitening, windows, label)
     parts = [slice(start, start + 512) for start in range(0, len(windows), 512)]
     found = [later(targets[part], generator(inputs[part], training=False)).numpy() for part in parts]

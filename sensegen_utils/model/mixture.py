@@ -1,8 +1,7 @@
 """The Gaussian mixture that G outputs for the next sample: its likelihood, its calibration, a draw.
 
-An output is one vector a step: the logits of the components, their means, their log standard deviations. With
-several channels a component is a Gaussian with a diagonal covariance, and the vector holds for each component
-one logit, ``channels`` means and ``channels`` log standard deviations. The report's axis has one channel.
+An output is one vector a step: for each component a logit, ``channels`` means, ``channels`` log standard
+deviations. A component is a Gaussian with a diagonal covariance. The report's axis has one channel.
 
 Source: report, "Generative Loss and GMM Parameters"; C. Bishop, Mixture Density Networks, 1994.
 """
@@ -23,8 +22,8 @@ def split_mixture(params, sigma_floor=SIGMA_FLOOR, channels=1):
     """Split outputs into log weights, means and log standard deviations.
 
     ``params`` (..., components x (1 + 2 x channels)) -> (..., components), (..., components, channels) twice.
-    The weights are normalised. With a floor s, a number or a tensor (..., channels), sigma = exp(l) + s: it
-    never falls below s, and its gradient never vanishes. ``sigma_floor=0`` is the report's sigma = exp(l).
+    The weights are normalised. With a floor s, a number or a tensor (..., channels), sigma = exp(l) + s: its
+    gradient never vanishes. ``sigma_floor=0`` is the report's sigma = exp(l).
     """
     components = params.shape[-1] // (1 + 2 * channels)
     logits, means, log_sigmas = ops.split(params, [components, components * (1 + channels)], axis=-1)
@@ -44,9 +43,8 @@ def mixture_nll(x_next, params, sigma_floor=SIGMA_FLOOR):
     """Negative log-likelihood of each next sample, all channels jointly, in nats per step: (...).
 
     ``x_next`` (..., channels), ``params`` and ``sigma_floor`` as in `split_mixture`. It works in log space
-    throughout (log_softmax, logsumexp), so it stays finite at any distance that float32 can square. It is the
-    logarithm of a density: negative values are normal for signals much finer than one unit. With a floor s
-    and one channel it cannot fall below log(s sqrt(2 pi)).
+    throughout, so it stays finite at any distance that float32 can square. Negative values are normal for
+    signals much finer than one unit: with a floor s and one channel the least is log(s sqrt(2 pi)).
     """
     log_weights, means, log_sigmas = split_mixture(params, sigma_floor, x_next.shape[-1])
     distance = (ops.expand_dims(x_next, -2) - means) * ops.exp(-log_sigmas)
@@ -77,9 +75,8 @@ def probability_space_nll(x_next, params):
 def innovation_pit(targets, params):
     """Probability integral transform of `innovation_nll`'s targets: (..., channels), in [0, 1].
 
-    Where each innovation lies in its own distribution; each channel by itself, given the past but not the
-    other channels of the same moment.
-    Reference: T. Gneiting et al., Probabilistic forecasts, calibration and sharpness, JRSS B 2007.
+    Each channel by itself, given the past but not the other channels of the same moment.
+    Source: T. Gneiting et al., Probabilistic forecasts, calibration and sharpness, JRSS B 2007.
     """
     left, floor = ops.split(ops.convert_to_tensor(targets), 2, axis=-1)
     log_weights, means, log_sigmas = split_mixture(params, floor, left.shape[-1])
@@ -91,8 +88,8 @@ def draw_from_mixture(weights, means, sigmas, uniform, normal):
     """Draw one value from each of ``n`` mixtures, in a TensorFlow graph: (n, channels).
 
     ``weights`` (n, components) need not sum to 1; ``means`` and ``sigmas`` (n, components, channels).
-    ``uniform`` (n,) chooses the component, by the inverse of the cumulative weights: one random number a
-    value instead of one a component. ``normal`` is (n, channels).
+    ``uniform`` (n,) chooses the component, by the inverse of the cumulative weights; ``normal`` is
+    (n, channels).
     """
     cumulative = tf.cumsum(weights, axis=-1)
     below = cumulative < uniform[:, None] * cumulative[:, -1:]

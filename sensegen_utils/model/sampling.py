@@ -1,8 +1,7 @@
 """Draw from a trained generator, many series at once, in one compiled loop.
 
-XLA compiles a block of steps as a whole, so nothing is dispatched per value and the arithmetic of the gates
-runs between the matrix products at little cost. Series come in blocks too, one to a core: independent of each
-other, they need not wait for the slower one at every product.
+XLA compiles a block of steps as a whole, so nothing is dispatched per value. Series come in blocks too, one
+to a core: independent of each other, they need not wait for the slower one at every product.
 
 The loop is the same on both axes. At 50 Hz each draw is an innovation, which the label's filter turns into a
 sample; on the report's axis there is no filter, and the draw is the sample.
@@ -32,26 +31,18 @@ STEPS_AT_ONCE = 64
 
 
 def sample_series(
-    generator,
-    series,
-    steps,
-    seed,
-    mixture_temperature=1.0,
-    sigma_temperature=1.0,
-    prefix=None,
+    generator, series, steps, seed, mixture_temperature=1.0, sigma_temperature=1.0, prefix=None,
     sigma_floor=SIGMA_FLOOR,
-):
+):  # fmt: skip
     """Draw series on the report's axis: float32 (series, steps), in the signal's unit.
 
     Each starts from a zero state and one value of standard normal noise (the paper's "random noise input"),
     or continues ``prefix``, a real array (series, known steps) that is not part of the result.
     ``mixture_temperature`` divides the mixture logits, ``sigma_temperature`` multiplies sigma: below 1 both
-    make the samples more typical. Equal arguments give equal samples, on any number of cores. Works for a
-    generator of any batch size, stateful or not, and leaves its state alone. The first draw of a number of
-    series takes a second or two to compile, whatever their length.
+    make the samples more typical. Equal arguments give equal samples, on any number of cores. The generator
+    may have any batch size; its state stays as it is.
 
-    Raises ValueError for a number of series or steps below 1, a seed that is no whole number of at least 0, a
-    temperature that is not positive or a prefix of the wrong shape, FloatingPointError when the generator
+    Raises ValueError, which says what to give, for a wrong argument, FloatingPointError when the generator
     produces a value that is not finite.
     """
     temperatures = mixture_temperature, sigma_temperature
@@ -65,9 +56,8 @@ def sample_windows(
     """Draw labelled windows: float32 (n, steps, channels) in the channels' units, and their labels (n,).
 
     ``counts`` is {label: number}. A window begins with a draw from its label's mixture of first samples, or
-    continues ``prefix``, {label: (number, known steps, channels)} of real samples, equally many steps for all
-    labels, which are not part of the result. Temperatures, seeds and errors are as in `sample_series`; a
-    label that was not in training raises ValueError, too.
+    continues ``prefix``, {label: (number, known steps, channels)}, equally many steps for all labels. All
+    else is as in `sample_series`; a label that was not in training raises ValueError, too.
     """
     temperatures = mixture_temperature, sigma_temperature
     blocks = _blocks(generator, whitening, counts, steps, seed, temperatures, prefix)
@@ -77,14 +67,10 @@ def sample_windows(
 def sample_to_file(path, generator, counts, steps, seed, whitening=None, **options):
     """Write what the two functions above draw to ``path``, in memory that stays bounded. Returns the path.
 
-    Without a whitening ``counts`` is the number of series, and the file holds (series, steps); with one it is
-    {label: number}, and the file holds windows (n, steps, channels) in this order of labels. ``options`` are
-    the functions' own. The memory holds 512 series for each core, however many there are. The file appears
-    under its name once it is complete; ``.npy`` is read with ``np.load(path, mmap_mode="r")``, ``.npz`` with
-    ``np.load(path)["samples"]``. Nothing is compressed, since noise would hardly shrink.
-
-    Raises ValueError for another suffix, OSError naming the path if it cannot be written (full disk), and
-    what the two functions raise.
+    Without a whitening ``counts`` is the number of series, with one {label: number}; ``options`` are the
+    functions' own. Read ``.npy`` with ``np.load(path, mmap_mode="r")``, ``.npz`` with
+    ``np.load(path)["samples"]``. Raises ValueError for another suffix, OSError naming the path if it cannot
+    be written (full disk), and what the two functions raise.
     """
     path = Path(path)
     if path.suffix not in (".npy", ".npz"):
@@ -93,12 +79,16 @@ def sample_to_file(path, generator, counts, steps, seed, whitening=None, **optio
     blocks = _blocks(generator, whitening, counts, steps, seed, temperatures, **options)
     first = next(blocks)  # refuses wrong arguments before anything is written
     shape = (sum(counts.values()), *first.shape[1:]) if whitening else (counts, steps)
-    header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
-    with (
-        atomic_path(path) as temporary,
-        _open_array(temporary) as file,
-        tqdm(desc=path.stem, total=int(np.prod(shape)), unit="value", unit_scale=True) as bar,
-    ):
+    with contextlib.ExitStack() as stack:
+        temporary = stack.enter_context(atomic_path(path))
+        if path.suffix == ".npy":
+            file = stack.enter_context(temporary.open("wb"))
+        else:
+            zipped = stack.enter_context(zipfile.ZipFile(temporary, "w"))
+            # Without zip64 a member ends at 2 GiB, and its size is not known to zipfile in advance.
+            file = stack.enter_context(zipped.open("samples.npy", "w", force_zip64=True))
+        bar = stack.enter_context(tqdm(desc=path.stem, total=np.prod(shape), unit="value", unit_scale=True))
+        header = {"descr": np.dtype(np.float32).str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         for values in itertools.chain([first], blocks):
             file.write(values.tobytes())
@@ -106,22 +96,12 @@ def sample_to_file(path, generator, counts, steps, seed, whitening=None, **optio
     return path
 
 
-@contextlib.contextmanager
-def _open_array(path):
-    if path.suffix == ".npy":
-        with path.open("wb") as file:
-            yield file
-    else:
-        # Without zip64 a member ends at 2 GiB, and its size is not known to zipfile in advance.
-        with zipfile.ZipFile(path, "w") as zipped, zipped.open("samples.npy", "w", force_zip64=True) as file:
-            yield file
-
-
 def _blocks(generator, whitening, counts, steps, seed, temperatures, prefix=None, sigma_floor=SIGMA_FLOOR):
     """Yield float32 arrays (series of the block, steps, channels) in order."""
-    numbers = list(counts.values()) if whitening else [counts]
-    given = [("steps", steps, 1), ("seed", seed, 0), *(("number of series", n, 1) for n in numbers or [0])]
-    for name, value, least in given:
+    labels = whitening["labels"] if whitening else [0]
+    counts = counts if whitening else {0: counts}
+    numbers = [("number of series", number, 1) for number in counts.values() or [0]]
+    for name, value, least in [("steps", steps, 1), ("seed", seed, 0), *numbers]:
         if not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name} {value!r}: give a whole number, at least {least}")
     if min(temperatures) <= 0:
@@ -129,13 +109,15 @@ def _blocks(generator, whitening, counts, steps, seed, temperatures, prefix=None
             f"temperatures must be positive, not {temperatures[0]} and {temperatures[1]}; "
             "use a small value such as 0.01 for nearly deterministic samples"
         )
-    if whitening:
-        for label in counts:
-            filters.of_label(whitening["predictors"], label)
-    series, known = sum(numbers), _known(whitening, counts, prefix)
-    code = np.repeat(np.searchsorted(whitening["labels"], list(counts)) if whitening else [0], numbers)
-    size, constants = _block_size(series), _constants(whitening)
+    for label in counts if whitening else ():
+        filters.of_label(whitening["predictors"], label)
+    series, known = sum(counts.values()), _known(whitening, counts, prefix)
+    code = np.repeat(np.searchsorted(labels, list(counts)), list(counts.values()))
+    # Equally many series in all blocks, and few different numbers, for each is compiled once.
+    each = -(-series // -(-series // SERIES_AT_ONCE))
+    size = 1 << (each - 1).bit_length() if each <= 64 else -(-each // 64) * 64
     loop = _compiled_loop(generator, whitening is not None, sigma_floor, size)
+    constants = _constants(whitening) if whitening else {}
 
     def draw(first):
         rows = np.minimum(np.arange(first, first + size), series - 1)  # to the size that is compiled already
@@ -162,10 +144,9 @@ def _known(whitening, counts, prefix):
     if prefix is None:
         return None
     if whitening is None:
-        known = np.asarray(prefix, np.float32)[..., None]
-        if known.ndim != 3 or len(known) != counts or not known.shape[1]:
-            raise ValueError(f"prefix must have shape ({counts}, at least 1), not {np.shape(prefix)}")
-        return known
+        if np.ndim(prefix) != 2 or len(prefix) != counts[0] or not np.size(prefix):
+            raise ValueError(f"prefix must have shape ({counts[0]}, at least 1), not {np.shape(prefix)}")
+        return np.asarray(prefix, np.float32)[..., None]
     channels = len(whitening["mean"])
     for label, count in counts.items():
         shape = np.shape(prefix[label])
@@ -176,36 +157,25 @@ def _known(whitening, counts, prefix):
     return np.concatenate([prefix[label] for label in counts]).astype(np.float32)
 
 
-def _block_size(series):
-    """Series in a block: equally many in all, and few different numbers, for each is compiled once."""
-    each = -(-series // -(-series // SERIES_AT_ONCE))
-    return 1 << (each - 1).bit_length() if each <= 64 else -(-each // 64) * 64
-
-
 def _constants(whitening):
     """What the loop needs of a whitening, as float32 tensors, stacked over labels."""
-    if whitening is None:
-        return {}
     predictors = [whitening["predictors"][name] for name in whitening["labels"]]
     # History and innovation side by side meet the filter and its factor of all labels in one product.
     pairs = [np.concatenate([each["weights"], each["factors"].swapaxes(1, 2)], axis=1) for each in predictors]
     means = np.stack([each["mean"] for each in predictors])
-    arrays = {
-        "filter": np.concatenate(pairs, axis=2),
-        "mean": means,
-        "offset": means - whitening["mean"],
-        "floor": filters.floors_by_label(whitening),
-        "deviation": whitening["deviation"],
-    }
+    arrays = {"filter": np.concatenate(pairs, axis=2), "mean": means, "offset": means - whitening["mean"]}
+    arrays |= {"floor": filters.floors_by_label(whitening), "deviation": whitening["deviation"]}
     return {name: tf.constant(array, tf.float32) for name, array in arrays.items()}
 
 
 def _draw(loop, whitening, constants, code, known, steps, rng, mixture_temperature, sigma_temperature):
-    size, drop = len(code), 0 if known is None else known.shape[1]
+    """Draw one block, float32 (size, steps, channels)."""
+    (run, states), size = loop, len(code)
     if whitening is None:
-        drop = max(drop, 1)  # the noise that a series starts from is no part of it
-        begun = left = rng.standard_normal((size, 1, 1), np.float32) if known is None else known
-        centred, one_hot = begun[:, 0], tf.ones((size, 1))
+        if known is None:  # a series starts from noise, which is no part of it either
+            known = rng.standard_normal((size, 1, 1), np.float32)
+        left = begun = known
+        history, one_hot = known[:, 0], tf.ones((size, 1))
     else:
         labels, begun = np.array(whitening["labels"]), known
         if known is None:
@@ -215,9 +185,9 @@ def _draw(loop, whitening, constants, code, known, steps, rng, mixture_temperatu
                 begun[rows, 0] = filters.draw_first_sample(mixture, rows.sum(), rng)
         left, _ = filters.innovations_by_label(begun, labels[code], whitening["predictors"])
         centred, one_hot = begun[:, 0] - constants["mean"].numpy()[code], tf.one_hot(code, len(labels))
-    run, states = loop
-    memory = constants["filter"].shape[1] - left.shape[2] if constants else left.shape[2]
-    history = np.pad(np.float32(centred), ((0, 0), (memory - left.shape[2], 0)))
+        memory = constants["filter"].shape[1] - left.shape[2]
+        history = np.pad(np.float32(centred), ((0, 0), (memory - left.shape[2], 0)))
+    drop = 0 if known is None else known.shape[1]
     carried, parts = (tf.constant(history), tf.constant(left[:, 0]), states), [np.float32(begun[:, :1])]
     for first in range(1, drop + steps, STEPS_AT_ONCE):
         # XLA compiles for one shape, so even a short block gets the full number of steps.
@@ -246,6 +216,7 @@ def _compiled_loop(generator, whitened, sigma_floor, size):
         """Up to 64 steps, from step ``first`` of the series on: what is carried on, and the samples."""
         (history, left, states), channels = carried, normal.shape[2]
         drawn = tf.TensorArray(tf.float32, STEPS_AT_ONCE, element_shape=left.shape)
+        floor = sigma_floor
         if whitened:
             mean, offset, floor = (tf.matmul(one_hot, own[name]) for name in ("mean", "offset", "floor"))
         for t in tf.range(steps):
@@ -259,9 +230,7 @@ def _compiled_loop(generator, whitened, sigma_floor, size):
             states = new_states
             for layer in dense_layers:
                 hidden = layer(hidden)
-            log_weights, means, log_sigmas = split_mixture(
-                hidden, floor if whitened else sigma_floor, channels
-            )
+            log_weights, means, log_sigmas = split_mixture(hidden, floor, channels)
             weights = tf.nn.softmax(log_weights / mixture_temperature)
             left = draw_from_mixture(weights, means, tf.exp(log_sigmas), uniform[t], normal[t])
             # The prefix goes in last, for the step to come: at the head of the step it cost XLA 40 % of the

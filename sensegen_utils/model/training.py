@@ -1,5 +1,6 @@
 """Train with Keras's own fit, resumable at every epoch: checkpoints, the loss log, and the callbacks."""
 
+import functools
 import hashlib
 import itertools
 import json
@@ -21,7 +22,7 @@ from sensegen_utils.model.whitening import inputs_and_targets
 from sensegen_utils.provenance import this_machine
 
 SETTINGS_MEMBER = "training.json"
-START_AGAIN = "run ./run_all.sh with --fresh, or delete the file, to start again"
+START_AGAIN = "run ./run_all.sh with --fresh, or delete the checkpoint, to start again"
 
 
 def set_seed(seed):
@@ -46,12 +47,11 @@ def reset_state(model):
 def resume(model, checkpoint, settings):
     """Load weights and optimizer from ``checkpoint`` if it exists; return the number of epochs done.
 
-    ``model`` must be built and compiled. ``settings`` is plain data that describes the training. Raises
+    ``model`` is built and compiled; ``settings`` is plain data that describes the training. Raises
     ValueError, naming the file and the next step, if the checkpoint is damaged or was made with other
-    settings or another version of Keras: such numbers must not be mixed.
+    settings or another version of Keras.
     """
-    checkpoint = Path(checkpoint)
-    if not checkpoint.exists():
+    if not Path(checkpoint).exists():
         return 0
     try:
         saved, wanted = _read(checkpoint), _with_version(settings)
@@ -80,20 +80,13 @@ def save_checkpoint(model, checkpoint, settings, epochs, machines=()):
 
 
 def trained_on(checkpoint):
-    """The machines and commits that trained a checkpoint, in order: a run that is resumed can have several.
-
-    Empty if the checkpoint is older than this list.
-    """
+    """The machines and commits that trained a checkpoint, in order; empty if it is older than this list."""
     return _read(checkpoint).get("trained_on", [])
 
 
 def drop_optimizer(checkpoint):
-    """Make the checkpoint of a finished run a third of its size: final weights only, for publication.
-
-    Whoever has the file can evaluate and sample; `training_callbacks` refuses to train it further.
-    """
-    saved = _read(checkpoint)
-    _write(load_generator(checkpoint)[0], checkpoint, saved | {"optimizer": False})
+    """Make the checkpoint of a finished run a third of its size: final weights only, for publication."""
+    _write(load_generator(checkpoint)[0], checkpoint, _read(checkpoint) | {"optimizer": False})
 
 
 def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_every=10):
@@ -102,69 +95,66 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
     They reset the carried state at each epoch, as the report's code does, and before each validation; stop
     with FloatingPointError on a loss that is not finite; append epoch, loss and seconds to the log beside
     the checkpoint; save the checkpoint at the end, and after each epoch that ends ``save_every`` seconds
-    after the last one saved; and show progress with the current loss and the time left. Raises ValueError
-    if the checkpoint to go on from holds final weights only.
+    after the last one saved; and show progress. Raises ValueError if the checkpoint to go on from holds
+    final weights only.
     """
     if epochs_done and not _read(checkpoint)["optimizer"]:
         raise ValueError(
             f"{checkpoint} holds the final weights of {epochs_done} epochs without the optimizer, so it "
             f"cannot be trained on to {epochs}: {START_AGAIN}"
         )
-    log = log_path(checkpoint)
-    _trim_log(log, epochs_done)
+    _trim_log(log_path(checkpoint), epochs_done)
     machines = trained_on(checkpoint) if epochs_done else []
     machines += [here for here in [this_machine()] if here not in machines]
-    now = {"saved": time.monotonic(), "epochs": epochs_done}
+    save = functools.partial(save_checkpoint, model, checkpoint, settings, machines=machines)
     bar = tqdm(desc=Path(checkpoint).stem, initial=epochs_done, total=epochs, unit="epoch", mininterval=5)
+    return [_ResumableRun(checkpoint, save, epochs_done, save_every, bar)]
 
-    def begin_epoch(epoch, logs=None):
-        now.update(epoch=epoch, start=time.monotonic())
-        reset_state(model)
 
-    def check_loss(batch, logs):
+class _ResumableRun(keras.callbacks.CSVLogger):
+    def __init__(self, checkpoint, save, epochs_done, save_every, bar):
+        super().__init__(log_path(checkpoint), append=True)
+        self.checkpoint, self.save, self.epochs_done, self.bar = checkpoint, save, epochs_done, bar
+        self.save_every, self.saved = save_every, time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch, self.start = epoch, time.monotonic()
+        reset_state(self.model)
+
+    def on_test_begin(self, logs=None):
+        reset_state(self.model)
+
+    def on_train_batch_end(self, batch, logs=None):
         if not np.isfinite(logs["loss"]):
             raise FloatingPointError(
-                f"the loss became {logs['loss']} in epoch {now['epoch']}, update {batch}. The last good "
-                f"weights are in {checkpoint}: lower the learning rate or raise the sigma floor, and "
+                f"the loss became {logs['loss']} in epoch {self.epoch}, update {batch}. The last good "
+                f"weights are in {self.checkpoint}: lower the learning rate or raise the sigma floor, and "
                 "run again with --fresh"
             )
 
-    def time_epoch(epoch, logs):
-        logs["seconds"] = round(time.monotonic() - now["start"], 3)
-
-    def save(logs=None):
-        save_checkpoint(model, checkpoint, settings, now["epochs"], machines)
-        now["saved"] = time.monotonic()
-
-    def finish_epoch(epoch, logs):
-        now["epochs"] = epoch + 1
-        if time.monotonic() - now["saved"] >= save_every:
-            save()
-        bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
-        bar.update()
-
-    def finish(logs=None):
-        save()  # also what is saved already: an optimizer that averages weights has just set them
-        bar.close()
-
-    on, reset = keras.callbacks.LambdaCallback, lambda logs=None: reset_state(model)
-    return [
-        on(
-            on_epoch_begin=begin_epoch, on_train_batch_end=check_loss, on_test_begin=reset,
-            on_epoch_end=time_epoch,
-        ),
+    def on_epoch_end(self, epoch, logs=None):
+        logs["seconds"] = round(time.monotonic() - self.start, 3)
         # The log comes before the checkpoint: resuming cuts a row too many, but could not restore one.
-        keras.callbacks.CSVLogger(log, append=True),
-        on(on_epoch_end=finish_epoch, on_train_end=finish),
-    ]  # fmt: skip
+        super().on_epoch_end(epoch, logs)
+        self.epochs_done = epoch + 1
+        if time.monotonic() - self.saved >= self.save_every:
+            self.save(self.epochs_done)
+            self.saved = time.monotonic()
+        self.bar.set_postfix(loss=f"{logs['loss']:.3f}", refresh=False)
+        self.bar.update()
+
+    def on_train_end(self, logs=None):
+        super().on_train_end(logs)
+        self.save(self.epochs_done)  # again: an optimizer that averages weights has just set them
+        self.bar.close()
 
 
 def training_batches(whitening, draw, batch_size, seed, first_epoch=0):
     """Endless batches of `inputs_and_targets`, for ``fit(..., steps_per_epoch=number // batch_size)``.
 
     ``draw`` takes a NumPy generator and returns the windows and labels of one epoch, always equally many.
-    Epoch k has its own generator, from ``seed`` and k, so that training which goes on at ``first_epoch`` sees
-    what it would have seen. A last batch that is not full is left out, other windows each time.
+    Epoch k has its own generator, from ``seed`` and k, so that a resumed training sees what it would have
+    seen. A last batch that is not full is left out, other windows each time.
     """
     for epoch in itertools.count(first_epoch):
         rng = np.random.default_rng([seed, epoch])
@@ -187,8 +177,8 @@ def fit_keeping_best(generator, whitening, draw, validation, checkpoint, setting
 
     ``draw`` is that of `training_batches`, ``validation`` the windows and labels whose NLL decides;
     ``settings`` describes the training and holds "batch" and "epochs"; an epoch has ``updates``. Training
-    goes to its end, since the learning rate is scheduled for it; what is kept, in a file of its own, is what
-    early stopping would have found. Returns the best epoch (from 1) and the log. Raises as `resume`.
+    goes to its end, since the learning rate is scheduled for it. The best weights have a file of their own.
+    Returns the best epoch (from 1) and the log. Raises as `resume`.
     """
     best, epochs = Path(checkpoint).with_name(f"{Path(checkpoint).stem}-best.keras"), settings["epochs"]
     done = resume(generator, checkpoint, settings)
@@ -224,16 +214,13 @@ def log_path(checkpoint):
 
 
 def read_log(checkpoint):
-    """Read the log of a run: DataFrame with columns epoch, loss, seconds and the metrics of the model.
-
-    With validation also val_loss and the like, NaN in epochs without one.
-    """
+    """Read the log of a run: epoch, loss, seconds, other metrics; with validation also val_loss and so on."""
     return pd.read_csv(log_path(checkpoint)).dropna(axis="columns", how="all")
 
 
 def _read(checkpoint):
     with zipfile.ZipFile(checkpoint) as archive:
-        return {"optimizer": True} | json.loads(archive.read(SETTINGS_MEMBER))
+        return json.loads(archive.read(SETTINGS_MEMBER))
 
 
 def _write(model, checkpoint, description):
@@ -250,10 +237,7 @@ def _trim_log(log, epochs_done):
         return
     header, *rows = log.read_text().splitlines(keepends=True) if log.exists() else [""]
     if len(rows) < epochs_done:
-        raise ValueError(
-            f"{log} has {len(rows)} of the {epochs_done} epochs of its checkpoint: run ./run_all.sh with "
-            "--fresh, or delete the checkpoint, to start again"
-        )
+        raise ValueError(f"{log} has {len(rows)} of the {epochs_done} epochs trained: {START_AGAIN}")
     with atomic_path(log) as temporary:
         temporary.write_text("".join([header, *rows[:epochs_done]]))
 

@@ -2,10 +2,10 @@
 
 UCI HAR's signals are low-passed at 20 Hz but sampled at 50 Hz. So a weighted sum of the past says nearly all
 of the next value, to some hundredths of the signal's range, which an LSTM's saturating units hardly reach.
-The generator therefore models the innovations, what the filter leaves: white, of unit variance, and with the
-filter's triangular factor a full covariance over the channels. The filters are of order 0 at a window's first
-sample, of order 1 at the second, and so on up to the highest. So no sample needs others from before its
-window, and a window's likelihood is that of its innovations times a constant.
+The generator therefore models the innovations, what the filter leaves: white, of unit variance, and by a
+triangular factor uncorrelated between channels. The filters are of order 0 at a window's first sample, of
+order 1 at the second, and so on up to the highest. So a window needs no samples from before it, and its
+likelihood is that of its innovations times a constant.
 
 A whitening is a dict: "labels" (list), "predictors" ({label: `fit_predictors`' dict}), "first" ({label:
 `fit_first_sample`'s dict}), "mean" and "deviation" (channels,) of the training windows, "floor" (channels,),
@@ -32,8 +32,8 @@ SMALLEST_VARIANCE = 1e-3  # of the channel's own
 def fit_whitening(windows, label, order, floor):
     """Fit a whitening to training windows (n, steps, channels) and their labels (n,).
 
-    ``order`` is the filters'; ``floor`` (channels,), in the channel's unit, is added to the sigma of what
-    ``order`` past samples leave of it: tie it to the sensor's resolution. Raises as `fit_predictors`.
+    ``order`` is the filters' highest. ``floor`` (channels,), in the channels' units, is added to the sigmas
+    of what that order leaves: tie it to the sensor's resolution. Raises as `fit_predictors`.
     """
     names = np.unique(label).tolist()
     return {
@@ -51,18 +51,15 @@ def inputs_and_targets(whitening, windows, label):
 
     Inputs, float32 (n, steps - 1, 2 x channels + labels): the innovation and the standardised sample of
     every step but the last, and the one-hot label. Targets, float32 (n, steps - 1, 2 x channels): the
-    innovations of the step after each, and the floors of their sigmas. Raises ValueError for an unknown
-    label.
+    innovations of the step after each, and the floors of their sigmas. Raises as `innovations_by_label`.
     """
-    (n, steps, channels), names = windows.shape, whitening["labels"]
+    names, steps = whitening["labels"], windows.shape[1] - 1
     left, _ = innovations_by_label(windows, label, whitening["predictors"])
-    inputs = np.empty((n, steps - 1, 2 * channels + len(names)), np.float32)
-    inputs[:, :, :channels] = left[:, :-1]
-    inputs[:, :, channels : 2 * channels] = (windows[:, :-1] - whitening["mean"]) / whitening["deviation"]
-    inputs[:, :, 2 * channels :] = np.equal.outer(label, names)[:, None]
-    floors = floors_by_label(whitening)[np.searchsorted(names, label)]
-    after = left[:, 1:]
-    return inputs, np.concatenate([after, np.broadcast_to(floors[:, None], after.shape)], axis=2)
+    standardised = (windows[:, :-1] - whitening["mean"]) / whitening["deviation"]
+    one_hot, floors = np.equal.outer(label, names), floors_by_label(whitening)[np.searchsorted(names, label)]
+    one_hot, floors = (np.repeat(each[:, None], steps, axis=1) for each in (one_hot, floors))
+    inputs = np.concatenate([left[:, :-1], standardised, one_hot], axis=2, dtype=np.float32)
+    return inputs, np.concatenate([left[:, 1:], floors], axis=2)
 
 
 def floors_by_label(whitening):
@@ -71,17 +68,13 @@ def floors_by_label(whitening):
     return (whitening["floor"] / np.diagonal(factors, axis1=1, axis2=2)).astype(np.float32)
 
 
-# --- The filter ---------------------------------------------------------------------------------------------
-
-
 def fit_predictors(pieces, order):
     """Fit the best linear predictors of order 0 to ``order`` to unbroken pieces, each (samples, channels).
 
-    Returns a dict, float64, in the pieces' units: "mean" (channels,), "weights" (order + 1, order x channels,
-    channels), by which the last ``order`` samples less their mean, earliest first, are multiplied (zero for
-    those that a lower order does not see), and "factors" (order + 1, channels, channels), lower triangular
-    factors of the covariance of what is left. An order of 0 predicts the mean; its weights are zeros of the
-    shape that order 1 has. Raises ValueError if no piece is longer than ``order``.
+    Returns a dict, float64, in the pieces' units: "mean" (channels,), "weights" (order + 1, max(order, 1) x
+    channels, channels) for the last ``order`` samples less their mean, earliest first (zero for those that a
+    lower order does not see), and "factors" (order + 1, channels, channels), the lower triangular factors of
+    the covariance of what is left. Raises ValueError if no piece is longer than ``order``.
     """
     view = np.lib.stride_tricks.sliding_window_view
     windows = [view(x, order + 1, axis=0).swapaxes(1, 2) for x in pieces if len(x) > order]
@@ -110,8 +103,7 @@ def fit_predictors(pieces, order):
 def fit_by_label(windows, label, order):
     """Fit predictors to the windows (n, steps, channels) of each label (n,): {label: `fit_predictors`' dict}.
 
-    With one filter for all a generator's level wanders: what holds a walk at its own level is too weak in any
-    single step to be learned soon.
+    With one filter for all labels the level of generated windows wanders.
     """
     return {name: fit_predictors(windows[label == name], order) for name in np.unique(label).tolist()}
 
@@ -124,10 +116,7 @@ def of_label(predictors, name):
 
 
 def innovations_by_label(windows, label, predictors):
-    """`innovations` (n, steps, channels) and `log_volume` (n, steps) of windows under their label's filter.
-
-    Raises ValueError for a label that ``predictors`` lack.
-    """
+    """`innovations` and `log_volume` of windows under their label's filter. Raises as `of_label`."""
     left, volume = np.empty(windows.shape, np.float32), np.empty(windows.shape[:2])
     for name in np.unique(label).tolist():
         rows, own = label == name, of_label(predictors, name)
@@ -147,7 +136,7 @@ def innovations(windows, predictors):
 
 
 def restore(left, predictors):
-    """Windows (n, steps, channels), float32, of which ``left`` are the `innovations`: a generator."""
+    """Windows (n, steps, channels), float32, of which ``left`` are the `innovations`."""
     centred = np.empty(left.shape)
     for t in range(left.shape[1]):
         predicted, lags = _predict(centred, t, predictors)
@@ -169,15 +158,12 @@ def _predict(centred, t, predictors):
     return past @ weights[len(weights) - lags * channels :], lags
 
 
-# --- The first sample of a window, which has no past: a Gaussian mixture of its own -------------------------
-
-
 def fit_first_sample(windows, seed=0):
-    """Fit a Gaussian mixture to single samples of windows (n, steps, channels) of one label.
+    """Fit a Gaussian mixture for first samples, which have no past, to one label's windows.
 
-    An LSTM that is trained on all samples gives a first one as little of its capacity as any other, 1 of 128,
-    and begins a lying person's window anywhere between the postures of all. Returns "weights" (components,),
-    "means" (components, channels), "covariances" (components, channels, channels), in the channels' units.
+    An LSTM would begin a lying person's window anywhere between the postures of all. ``windows`` is (n,
+    steps, channels). Returns "weights" (components,), "means" (components, channels), "covariances"
+    (components, channels, channels), in the channels' units.
     """
     samples = windows[:, ::STRIDE].reshape(-1, windows.shape[2]).astype(np.float64)
     mean, deviation = samples.mean(axis=0), samples.std(axis=0)
