@@ -31,7 +31,7 @@ wildcard_constraints:
     layers=r"\d+",
     units=r"\d+",
     seed=r"\d+",
-    variant=r"|-floor[0-9.e-]+|-published-start",
+    variant=r"|-floor[0-9.e-]+|-published-start|-published-sigma|-standardised",
     model="[a-z]+",
 
 
@@ -65,12 +65,16 @@ def of_signal(w):
 
 
 def of_generator(w):
-    """The parameters of notebook 2: the report's run, the one beyond it, or the one with the published start."""
-    if w.variant == "-published-start":
-        return of_signal(w) | {"FLOOR": p.SIGMA_FLOOR, "PUBLISHED_START": True, "EPOCHS": N["published_start_epochs"]}
-    if w.variant:
+    """The parameters of notebook 2: the report's run, the one beyond it, or a variant of it."""
+    if w.variant.startswith("-floor"):
         return of_signal(w) | {"FLOOR": float(w.variant[len("-floor"):]), "EPOCHS": N["beyond_epochs"]}
-    return of_signal(w) | {"FLOOR": p.SIGMA_FLOOR}
+    if not w.variant:
+        return of_signal(w) | {"FLOOR": p.SIGMA_FLOOR}
+    epochs = N[f"{w.variant[1:].replace('-', '_')}_epochs"]
+    if w.variant == "-standardised":
+        wanted = [run for run in p.STANDARDISED_RUNS if (run["signal"], run["lstm_units"]) == (w.signal, int(w.units))]
+        epochs = min(epochs, wanted[0]["epochs"])
+    return of_signal(w) | {"FLOOR": p.SIGMA_FLOOR, "VARIANT": w.variant[1:], "EPOCHS": epochs}
 
 
 def wildcards(model, seed=0, **more):
@@ -84,6 +88,12 @@ if N["beyond_epochs"]:
     GENERATORS.append(wildcards(p.CURVE_RUN, variant=f"-floor{p.BEYOND_FLOOR:g}"))
 if N["published_start_epochs"]:
     GENERATORS.append(wildcards(p.PUBLISHED_START_RUN, variant="-published-start"))
+GENERATORS += [
+    wildcards(p.CURVE_RUN, seed, variant="-published-sigma") for seed in range(N["published_sigma_seeds"])
+]
+GENERATORS += [
+    wildcards(run, run["seed"], variant="-standardised") for run in p.STANDARDISED_RUNS[: N["standardised_runs"]]
+]
 WINDOWS = [{"model": model, "seed": seed} for model in p.WINDOW_MODELS for seed in range(N["window_seeds"])]
 
 kind("data_preparation", "01_data_preparation",

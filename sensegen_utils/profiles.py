@@ -25,6 +25,7 @@ BEYOND_FLOOR = _EXPERIMENTS["BEYOND_FLOOR"]
 CURVE_RUN = _EXPERIMENTS["CURVE_RUN"]
 PUBLISHED_START_RUN = _EXPERIMENTS["PUBLISHED_START_RUN"]
 EXPERIMENTS = _EXPERIMENTS["EXPERIMENTS"]
+STANDARDISED_RUNS = _EXPERIMENTS["STANDARDISED_RUNS"]
 WINDOW_MODELS = _EXPERIMENTS["WINDOW_MODELS"]
 PROFILES = {name: {"subjects": SUBJECTS} | _read(name) for name in ("smoke", "quick", "full")}
 
@@ -43,8 +44,7 @@ def get_model(name):
     return WINDOW_MODELS[name]
 
 
-def run_name(signal, lstm_units, lstm_layers, seed, sigma_floor=SIGMA_FLOOR, published_start=False):
+def run_name(signal, lstm_units, lstm_layers, seed, sigma_floor=SIGMA_FLOOR, variant=""):
     """Return the name of one training run, for its files; what is not the default is part of it."""
     floor = "" if sigma_floor == SIGMA_FLOOR else f"-floor{sigma_floor:g}"
-    start = "-published-start" if published_start else ""
-    return f"{signal}-{lstm_layers}x{lstm_units}-seed{seed}{floor}{start}"
+    return f"{signal}-{lstm_layers}x{lstm_units}-seed{seed}{floor}{f'-{variant}' * bool(variant)}"

@@ -26,7 +26,7 @@ BY_LABEL = {"predictors": ("mean", "weights", "factors"), "first": ("weights", "
 
 def build_generator(
     lstm_units=256, lstm_layers=3, components=COMPONENTS, channels=1, labels=0, batch_size=None, dropout=0.0,
-    tf1_initializers=False, idle_dense=False,
+    tf1_initializers=False, idle_dense=False, mean=0.0, deviation=1.0, log_variance=False,
 ):  # fmt: skip
     """Build G: LSTM layers, a sigmoid layer of 128, a linear layer of components x (1 + 2 x channels).
 
@@ -39,10 +39,18 @@ def build_generator(
     Glorot-uniform over the joint LSTM kernel, truncated normal of 0.2 for the dense kernels. ``idle_dense``
     adds the Dense(24) of the report's layer table, which stands in no formula of the report.
 
+    For one channel, two fixed layers can standardise the series inside of G: with ``mean`` and ``deviation``
+    in the signal's unit, the LSTM reads, and the dense layers put out, standardised values, while G's input
+    and output stay in that unit. With ``log_variance`` the dense layers put out logarithms of variances, as
+    the public code has them, and G's output halves them.
+
     Source: report, "Generative Model"; paper, section on the generative model.
     """
     features = 2 * channels + labels if labels else channels
     hidden = inputs = keras.Input(batch_shape=(batch_size, None, features))
+    scaled = (mean, deviation) != (0, 1)
+    if scaled:
+        hidden = layers.Rescaling(1 / deviation, -mean / deviation)(hidden)
     dense = {"kernel_initializer": keras.initializers.TruncatedNormal(stddev=0.2)} if tf1_initializers else {}
     for _ in range(lstm_layers):
         kernels = tf1_lstm_kernels(hidden.shape[-1], lstm_units) if tf1_initializers else {}
@@ -50,6 +58,10 @@ def build_generator(
         hidden = layers.Dropout(dropout)(lstm(hidden)) if dropout else lstm(hidden)
     hidden = layers.Dense(128, activation="sigmoid", name="DENSE1", **dense)(hidden)
     outputs = layers.Dense(components * (1 + 2 * channels), name="DENSE2", **dense)(hidden)
+    if scaled or log_variance:
+        scales = np.repeat([1, deviation, 0.5 if log_variance else 1], components)
+        offsets = np.repeat([0, mean, math.log(deviation)], components)
+        outputs = layers.Rescaling(scales.tolist(), offsets.tolist())(outputs)
     if idle_dense:
         outputs = layers.Dense(components, name="dense")(outputs)
     return keras.Model(inputs, outputs, name="G")

@@ -208,7 +208,6 @@ def _draw(loop, whitening, constants, code, known, steps, rng, mixture_temperatu
 def _compiled_loop(generator, whitened, sigma_floor, size):
     """Return the compiled block of steps and the zero states that it starts from, for ``size`` series."""
     lstm_layers = [layer for layer in generator.layers if isinstance(layer, keras.layers.LSTM)]
-    dense_layers = [layer for layer in generator.layers if isinstance(layer, keras.layers.Dense)]
 
     # Some wheels (Windows) carry no XLA; the same code then runs as ordinary graph operations.
     @tf.function(jit_compile=tf.test.is_built_with_xla() or None)
@@ -224,12 +223,13 @@ def _compiled_loop(generator, whitened, sigma_floor, size):
             if whitened:
                 last = (history[:, -channels:] + offset) / own["deviation"]
                 hidden = tf.concat([left, last, one_hot], 1)
-            for layer, state in zip(lstm_layers, states, strict=True):
-                hidden, state = layer.cell(hidden, state)
-                new_states.append(state)
+            for layer in generator.layers[1:]:
+                if layer in lstm_layers:
+                    hidden, state = layer.cell(hidden, states[len(new_states)])
+                    new_states.append(state)
+                else:
+                    hidden = layer(hidden)
             states = new_states
-            for layer in dense_layers:
-                hidden = layer(hidden)
             log_weights, means, log_sigmas = split_mixture(hidden, floor, channels)
             weights = tf.nn.softmax(log_weights / mixture_temperature)
             left = draw_from_mixture(weights, means, tf.exp(log_sigmas), uniform[t], normal[t])

@@ -128,7 +128,7 @@ def load_results(folder, seed=0):
         "profile": made["profile"],
         "kind": made["data"]["kind"],
         "curves": [generator(each) for each in seeds],
-        "published_start": generator(seed, profiles.PUBLISHED_START_RUN, False, published_start=True),
+        "published_start": generator(seed, profiles.PUBLISHED_START_RUN, False, variant="published-start"),
         "beyond": generator(seed, needed=False, sigma_floor=profiles.BEYOND_FLOOR),
         "failure": load("02b_nan_in_training"),
         "judge": load(f"03_discriminator-{profiles.run_name(**profiles.CURVE_RUN, seed=seed)}"),
