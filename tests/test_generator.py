@@ -4,8 +4,9 @@ import pytest
 import tensorflow as tf
 from scipy.stats import norm
 
-from sensegen_utils.model.generator import build_generator
+from sensegen_utils.model.generator import build_generator, load_generator
 from sensegen_utils.model.mixture import SIGMA_FLOOR, mixture_nll, probability_space_nll, split_mixture
+from sensegen_utils.model.sampling import sample_series
 
 
 def params_of(weights, means, sigmas):
@@ -133,3 +134,31 @@ def test_tensorflow_1_initialisation_has_its_limits():
     assert bias.sum() == 256  # the forget bias of 1
     dense = model.get_layer("DENSE1").get_weights()[0]
     assert np.abs(dense).max() <= 0.4 + 1e-6  # truncated at two standard deviations
+
+
+def test_a_standardised_generator_reads_and_draws_in_the_signals_unit(tmp_path):
+    mean, deviation, floor = 0.8, 0.3, 1e-2
+    plain = build_generator(8, 2, batch_size=4, tf1_initializers=True)
+    scaled = build_generator(8, 2, batch_size=4, tf1_initializers=True, mean=mean, deviation=deviation)
+    scaled.set_weights(plain.get_weights())
+    series = np.random.default_rng(0).normal(mean, deviation, (4, 11, 1)).astype("float32")
+    within = (series - mean) / deviation
+    nll = mixture_nll(series[:, 1:], scaled(series[:, :-1]), sigma_floor=floor)
+    plain_nll = mixture_nll(within[:, 1:], plain(within[:, :-1]), sigma_floor=floor / deviation)
+    np.testing.assert_allclose(nll, plain_nll + np.log(deviation), atol=1e-4)
+
+    scaled.save(tmp_path / "g.keras")
+    loaded, _ = load_generator(tmp_path / "g.keras")
+    how = {"series": 4, "steps": 30, "seed": 0}
+    drawn = sample_series(loaded, prefix=series[:, :5, 0], sigma_floor=floor, **how)
+    same = sample_series(plain, prefix=within[:, :5, 0], sigma_floor=floor / deviation, **how)
+    np.testing.assert_allclose(drawn, mean + deviation * same, atol=1e-3)
+
+
+def test_log_variances_are_the_sigmas_of_the_public_code():
+    plain = build_generator(8, 1, tf1_initializers=True)
+    halved = build_generator(8, 1, tf1_initializers=True, log_variance=True)
+    halved.set_weights(plain.get_weights())
+    x = np.random.default_rng(0).standard_normal((2, 5, 1)).astype("float32")
+    logits, means, log_sigmas = np.split(plain(x), 3, axis=-1)
+    np.testing.assert_allclose(halved(x), np.concatenate([logits, means, log_sigmas / 2], axis=-1), rtol=1e-6)

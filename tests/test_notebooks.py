@@ -18,7 +18,7 @@ from sensegen_utils.files import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PARAMETERS = {
-    *("PROFILE", "SEED", "SIGNAL", "LSTM_UNITS", "LSTM_LAYERS", "FLOOR", "EPOCHS", "PUBLISHED_START"),
+    *("PROFILE", "SEED", "SIGNAL", "LSTM_UNITS", "LSTM_LAYERS", "FLOOR", "EPOCHS", "VARIANT"),
     *("MODEL", "STEPS", "SENSOR", "ANEW", "VERSION"),
 }
 IGNORED_AT_MOST = 12
