@@ -19,6 +19,9 @@ PROFILE = config["profile"]
 N = p.get_profile(PROFILE)
 BASE = f"{os.environ['SENSEGEN_ROOT']}/results" if os.environ.get("SENSEGEN_ROOT") else "results"
 RESULTS = f"{BASE}/{config['folder']}"  # simulated-<profile> for simulated data
+S = int(os.environ.get("SENSEGEN_SEED", 0))  # of all runs, for maintainers: docs/maintenance.md, "Tolerances"
+if S and BASE == "results":
+    sys.exit(f"SENSEGEN_SEED={S}: set SENSEGEN_ROOT too, to a folder for the results; those of seed 0 stay as they are")
 OWN = f"{BASE}/{PROFILE}"  # of what needs no archive
 DATA = str(config.get("data") or "")  # the sha256 of the archive, if run_all.sh was told
 receipts.PLAN["profile"] = PROFILE
@@ -77,24 +80,25 @@ def of_generator(w):
     return of_signal(w) | {"FLOOR": p.SIGMA_FLOOR, "VARIANT": w.variant[1:], "EPOCHS": epochs}
 
 
-def wildcards(model, seed=0, **more):
+def wildcards(model, seed=S, **more):
     """The wildcards of a model in config/experiments.yaml."""
     names = {"signal": "signal", "layers": "lstm_layers", "units": "lstm_units"}
     return {wildcard: model[name] for wildcard, name in names.items()} | {"seed": seed} | more
 
 
-GENERATORS = [wildcards(p.CURVE_RUN, seed, variant="") for seed in range(N["generator_seeds"])]
+GENERATORS = [wildcards(p.CURVE_RUN, seed, variant="") for seed in range(S, S + N["generator_seeds"])]
 if N["beyond_epochs"]:
     GENERATORS.append(wildcards(p.CURVE_RUN, variant=f"-floor{p.BEYOND_FLOOR:g}"))
 if N["published_start_epochs"]:
     GENERATORS.append(wildcards(p.PUBLISHED_START_RUN, variant="-published-start"))
 GENERATORS += [
-    wildcards(p.CURVE_RUN, seed, variant="-published-sigma") for seed in range(N["published_sigma_seeds"])
+    wildcards(p.CURVE_RUN, seed, variant="-published-sigma") for seed in range(S, S + N["published_sigma_seeds"])
 ]
 GENERATORS += [
-    wildcards(run, run["seed"], variant="-standardised") for run in p.STANDARDISED_RUNS[: N["standardised_runs"]]
+    wildcards(run, S + run["seed"], variant="-standardised") for run in p.STANDARDISED_RUNS[: N["standardised_runs"]]
 ]
-WINDOWS = [{"model": model, "seed": seed} for model in p.WINDOW_MODELS for seed in range(N["window_seeds"])]
+WINDOW_SEEDS = range(S, S + N["window_seeds"])
+WINDOWS = [{"model": model, "seed": seed} for model in p.WINDOW_MODELS for seed in WINDOW_SEEDS]
 
 kind("data_preparation", "01_data_preparation",
      writes=["figures/01_activities.png", "figures/01_two_axes.png"],
@@ -105,7 +109,7 @@ kind("mdn_generator", f"02_mdn_generator-{GENERATOR}{{variant}}", GENERATORS,
      writes=[f"samples/02_{GENERATOR}{{variant}}.npz", f"figures/02_loss-{GENERATOR}{{variant}}.png",
              f"figures/02_samples-{GENERATOR}{{variant}}.png"],
      tells=("training NLL", "training_nll"))
-CURVE = p.run_name(**p.CURVE_RUN, seed=0)
+CURVE = p.run_name(**p.CURVE_RUN, seed=S)
 kind("nan_in_training", "02b_nan_in_training", needs=[f"02_mdn_generator-{CURVE}"],
      numbers=["series_steps", "failure_epochs", "failure_seeds"],
      constants=lambda w: {"SIGMA_FLOOR": p.SIGMA_FLOOR, "CURVE_RUN": p.CURVE_RUN},
@@ -162,8 +166,8 @@ kind("ablation", "07b_ablation",
      constants=lambda w: {"model": p.WINDOW_MODELS["one"]},
      writes=["figures/07b_ablation.png"], memory=3000, tells=("trainings", "rows"))
 OF_MODEL = dict(
-    needs=[f"07_true_time_axis-{{model}}-seed{seed}" for seed in range(N["window_seeds"])],
-    also=[f"models/{{model}}-seed{seed}.keras" for seed in range(N["window_seeds"])],
+    needs=[f"07_true_time_axis-{{model}}-seed{seed}" for seed in WINDOW_SEEDS],
+    also=[f"models/{{model}}-seed{seed}.keras" for seed in WINDOW_SEEDS],
     parameters=lambda w: {"MODEL": w.model}, memory=4000)
 MODELS = [{"model": model} for model in p.WINDOW_MODELS]
 kind("fidelity", "08_fidelity-{model}", MODELS, **OF_MODEL,
@@ -181,7 +185,7 @@ kind("quickstart", "00_quickstart", record=False, archive=False, also=[f"{BASE}/
      writes=["figures/00_quickstart.png"])
 kind("your_own_sensor", "09_your_own_sensor", archive=False,
      numbers=["sensor_epochs", "machines", "judge_networks_epochs"],
-     writes=[f"figures/09_{name}-vibration-seed0.png" for name in ("loss", "samples", "judges")],
+     writes=[f"figures/09_{name}-vibration-seed{S}.png" for name in ("loss", "samples", "judges")],
      tells=("test NLL", "nll.test"))
 kind("report", "report", record=False, parameters=lambda w: {"FOLDER": config["folder"]},
      needs=runs(*(rule for rule in KINDS if KINDS[rule]["record"])),
@@ -219,7 +223,7 @@ def asked(each):
         return {
             "code": code(each["run"]),
             "version": receipts.version(code(each["run"])),
-            "parameters": {"PROFILE": PROFILE} | call(each["parameters"]),
+            "parameters": {"PROFILE": PROFILE} | ({"SEED": S} if S else {}) | call(each["parameters"]),
             "numbers": {name: N[name] for name in call(each["numbers"])} | each["constants"](wildcards)
             | ({"data": DATA} if DATA and each["archive"] else {}),
         }

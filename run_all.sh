@@ -9,6 +9,7 @@ usage() {
   cat <<'HELP'
 ./run_all.sh [quick|full|smoke]  run the notebooks that are not finished, write the report (default: quick)
 ./run_all.sh results/full/figures/06_nan.png  run only what this file needs
+./run_all.sh check [full|quick]  do the numbers of this run agree with the published ones?
 ./run_all.sh test                ruff, pytest, smoke and nbval: does everything still hold?
 ./run_all.sh lab                 open JupyterLab in the environment
 ./run_all.sh --help              this text
@@ -32,10 +33,11 @@ refuse() {
   exit 2
 }
 
-command=quick fresh='' yes='' dry='' target='' before='' passed=()
+command=quick check='' fresh='' yes='' dry='' target='' before='' passed=()
 for argument in "$@"; do
   case $argument in
     quick | full | smoke | test | lab) command=$argument ;;
+    check) check=yes ;;
     --fresh) fresh=yes ;;
     --yes) yes=yes ;;
     --verbose) export SENSEGEN_VERBOSE=yes ;;
@@ -59,6 +61,7 @@ if [[ -n $target && -n $fresh ]]; then
 fi
 prepare_science
 export TF_CPP_MIN_LOG_LEVEL=3 PYTHONUNBUFFERED=1
+if [[ -n $check ]]; then exec python -m sensegen_utils.report.expected check "$command"; fi
 case $command in
   lab) exec jupyter lab --notebook-dir notebooks ;;
   test)

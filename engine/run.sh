@@ -55,6 +55,7 @@ run_profile() {
   fi
   PYTHONPATH="$PWD/engine${PYTHONPATH:+:$PYTHONPATH}" \
     .venv-engine/bin/python -m snakemake "${options[@]}" ${passed[@]+"${passed[@]}"}
+  [[ -n $dry$target || ! -f results/expected/$folder.json ]] || python -m sensegen_utils.report.expected check "$folder" --brief
   [[ -n $dry$target ]] || echo "== $profile done in $((SECONDS - start)) s; the report: $base/$folder/REPORT.md"
 }
 

@@ -46,7 +46,7 @@ def results(committed):
 def render(page, results, way="."):
     """A page of these results, with the committed figures."""
     what = {"claims": audit.claims(results), "audit": audit, "published": published, "total": 3600.0}
-    what |= {"curve": audit.published_curve(results), "machines": ["Xeon"]}
+    what |= {"curve": audit.published_curve(results), "machines": ["Xeon"], "agreement": None}
     return render_page(page, FULL, way, results, make_tables(results), **what)
 
 

@@ -39,3 +39,12 @@ def interval(values):
         return {"mean": mean, "low": None, "high": None}
     half = float(student.ppf(0.975, count - 1) * np.std(values, ddof=1) / np.sqrt(count))
     return {"mean": mean, "low": mean - half, "high": mean + half}
+
+
+def prediction_interval(values):
+    """Return the range of one more seed's value, with 95 % (t): (low, high), both None for a single value."""
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return None, None
+    half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) * np.sqrt(1 + 1 / len(values))
+    return float(values.mean() - half), float(values.mean() + half)

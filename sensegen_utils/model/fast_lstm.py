@@ -89,12 +89,13 @@ def _lstm(inputs, h, c, kernel, recurrent, bias):
         # XLA on a CPU multiplies by a transposed operand several times more slowly than by a copied one.
         dz, dh, dc = _backward(tf.transpose(dhs, (1, 0, 2)), dh, dc, cs, gates, tf.transpose(recurrent))
         dz = tf.reshape(dz, (-1, 4 * units))
-        dx = tf.reshape(tf.matmul(dz, kernel, transpose_b=True), shape)
+        # So does TensorFlow, by a third, but with few rows the copy costs more than it saves.
+        dx = tf.matmul(dz, tf.transpose(kernel)) if large else tf.matmul(dz, kernel, transpose_b=True)
         dkernel = tf.matmul(flat_x, dz, transpose_a=True)
         drecurrent = tf.matmul(tf.reshape(hs[:-1], (-1, units)), dz, transpose_a=True)
         # A product with ones sums the rows several times faster than TensorFlow's own reduction.
         dbias = tf.matmul(tf.ones_like(dz[None, :, 0]), dz)[0] if large else tf.reduce_sum(dz, 0)
-        return tf.transpose(dx, (1, 0, 2)), dh, dc, dkernel, drecurrent, dbias
+        return tf.transpose(tf.reshape(dx, shape), (1, 0, 2)), dh, dc, dkernel, drecurrent, dbias
 
     # The loops lose the static shape, which the next layer needs to see how large its batch is.
     outputs = tf.ensure_shape(tf.transpose(hs[1:], (1, 0, 2)), (*inputs.shape[:2], units))

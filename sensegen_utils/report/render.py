@@ -1,12 +1,13 @@
 """REPORT.md and its chapters from a profile's records: `python -m sensegen_utils.report.render full`."""
 
+import os
 import posixpath
 import re
 import sys
 from pathlib import Path
 
 from sensegen_utils.files import ROOT, atomic_path
-from sensegen_utils.report import audit, published
+from sensegen_utils.report import audit, expected, published
 from sensegen_utils.report.figures import mark_kind
 from sensegen_utils.report.records import computed_by, computing_seconds, load_results
 from sensegen_utils.report.tables import make_tables
@@ -38,6 +39,8 @@ def write_report(folder, root=ROOT, seed=0):
     what = {"results": results, "tables": tables, "claims": audit.claims(results), "audit": audit}
     what |= {"curve": audit.published_curve(results), "published": published}
     what["machines"] = sorted({computed_by(each)["machine"]["processor"] for each in results["all"]})
+    compared = expected.compare(folder)
+    what["agreement"] = None if compared is None else expected.in_words(compared)
     what["total"] = sum(computing_seconds(each) or 0 for each in results["all"])
     texts = {path: render_page(page, folder, way, **what) for path, (page, way) in pages.items()}
     readme = root / "README.md"
@@ -75,4 +78,5 @@ def render_page(page, folder, way, results, tables, **what):
 
 
 if __name__ == "__main__":
-    print(*write_report(ROOT / "results" / Path(sys.argv[1]).name), sep="\n")
+    seed = int(os.environ.get("SENSEGEN_SEED", 0))  # as the Snakefile has it
+    print(*write_report(ROOT / "results" / Path(sys.argv[1]).name, seed=seed), sep="\n")
