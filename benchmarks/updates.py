@@ -4,6 +4,8 @@ Each maker takes a configuration (batch, steps, units, layers, updates) and retu
 many updates and returns their mean loss.
 """
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -132,6 +134,45 @@ def bare_products(config):
     return run
 
 
+def gradients_alone(config):
+    """A part of the project's update: forward and backward, no optimizer."""
+    model, arrays = keras_model(config, FastLSTM), data(config)
+    batches = [tf.constant(array.reshape(config["updates"], config["batch"], -1, 1)) for array in arrays]
+
+    @tf.function
+    def run():
+        losses = tf.constant(0.0)
+        for n in tf.range(config["updates"]):
+            x, y = (tf.ensure_shape(batch[n], model.input_shape) for batch in batches)
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean(mixture_nll(y, model(x, training=True)))
+            with tf.control_dependencies(tape.gradient(loss, [v.value for v in model.trainable_variables])):
+                losses += loss
+        return losses
+
+    def call():
+        run()  # its loss is that before any update, which the contenders' is not
+
+    return call
+
+
+def optimizer_alone(config):
+    """A part of the project's update: clipping and Adam, of gradients that are there."""
+    model = keras_model(config, FastLSTM, FastAdam)
+    gradients = [tf.random.normal(variable.shape) for variable in model.trainable_variables]
+
+    @tf.function
+    def run():
+        for _ in tf.range(config["updates"]):
+            model.optimizer.apply(gradients, model.trainable_variables)
+
+    model.optimizer.build(model.trainable_variables)
+    return run
+
+
+PARTS = {"gradients": gradients_alone, "optimizer": optimizer_alone, "products": bare_products}
+
+
 def make(config):
     """``{name: function}`` of all contenders that suit the configuration, for `benchmarks.worker`."""
     makers = {
@@ -139,8 +180,7 @@ def make(config):
         "stock": lambda: keras_fit(config, keras.layers.LSTM),
         "stock_unrolled": lambda: keras_fit(config, stock_unrolled),
         "tensorflow_1": lambda: tensorflow_1(config),
-        "products": lambda: bare_products(config),
-    }
+    } | {name: functools.partial(part, config) for name, part in PARTS.items()}
     if config["steps"] > 20:  # the unrolled graphs of 127 steps take minutes to build
         del makers["stock_unrolled"], makers["tensorflow_1"]
     return {name: maker() for name, maker in makers.items()}, {}

@@ -26,7 +26,7 @@ def load(module, monkeypatch, tmp_path, *arguments, **settings):
 def test_training_measures_every_contender_against_every_other(monkeypatch, tmp_path):
     turns = ("--choosing", "1", "--repeats", "1")
     record = load(training, monkeypatch, tmp_path, *turns, configs=(TINY,), settings=((1, 1),))
-    names = ["project", "stock", "stock_unrolled", "tensorflow_1", "products", "pytorch"]
+    names = ["project", "stock", "stock_unrolled", "tensorflow_1", *updates.PARTS, "pytorch"]
     if training.torch_version() is None:
         names.remove("pytorch")
         assert list(record["left_out"]) == ["pytorch"] and record["torch"] == "absent"
