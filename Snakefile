@@ -114,6 +114,10 @@ kind("nan_in_training", "02b_nan_in_training", needs=[f"02_mdn_generator-{CURVE}
      numbers=["series_steps", "failure_epochs", "failure_seeds"],
      constants=lambda w: {"SIGMA_FLOOR": p.SIGMA_FLOOR, "CURVE_RUN": p.CURVE_RUN},
      writes=[f"samples/02_{CURVE}-failure.npz", "figures/02_nan.png", "figures/02b_nan.png"], tells=("seeds", "rows"))
+kind("three_layers", "02d_three_layers",
+     numbers=["series_steps", "three_layers_epochs"],
+     constants=lambda w: {"PUBLISHED_START_RUN": p.PUBLISHED_START_RUN, "VARIANTS": p.VARIANTS},
+     writes=["figures/02d_three_layers.png"], tells=("NLL, standardised", "variants.standardised.nll"))
 kind("discriminator", f"03_discriminator-{GENERATOR}", [wildcards(p.CURVE_RUN)],
      needs=[f"02_mdn_generator-{GENERATOR}"],
      parameters=of_signal, numbers=["judge_epochs", "judge_stride"],

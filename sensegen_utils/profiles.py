@@ -25,6 +25,7 @@ BEYOND_FLOOR = _EXPERIMENTS["BEYOND_FLOOR"]
 CURVE_RUN = _EXPERIMENTS["CURVE_RUN"]
 PUBLISHED_START_RUN = _EXPERIMENTS["PUBLISHED_START_RUN"]
 EXPERIMENTS = _EXPERIMENTS["EXPERIMENTS"]
+VARIANTS = _EXPERIMENTS["VARIANTS"]
 STANDARDISED_RUNS = _EXPERIMENTS["STANDARDISED_RUNS"]
 WINDOW_MODELS = _EXPERIMENTS["WINDOW_MODELS"]
 PROFILES = {name: {"subjects": SUBJECTS} | _read(name) for name in ("smoke", "quick", "full")}
@@ -32,16 +33,23 @@ PROFILES = {name: {"subjects": SUBJECTS} | _read(name) for name in ("smoke", "qu
 
 def get_profile(name):
     """Return the numbers of a profile; raise ValueError, which lists the profiles, for an unknown name."""
-    if name not in PROFILES:
-        raise ValueError(f"unknown profile {name!r}; choose one of: {', '.join(PROFILES)}")
-    return PROFILES[name]
+    return _get("profile", name, PROFILES)
 
 
 def get_model(name):
     """Return a model on the true time axis; raise ValueError, which lists them, for an unknown name."""
-    if name not in WINDOW_MODELS:
-        raise ValueError(f"unknown model {name!r}; choose one of: {', '.join(WINDOW_MODELS)}")
-    return WINDOW_MODELS[name]
+    return _get("model", name, WINDOW_MODELS)
+
+
+def get_variant(name, lstm_layers):
+    """Return how G is trained on the report's axis; raise ValueError, which lists the variants, as above."""
+    return _get("variant", "published-start" if (name, lstm_layers) == ("", 1) else name, VARIANTS)
+
+
+def _get(what, name, known):
+    if name not in known:
+        raise ValueError(f"unknown {what} {name!r}; choose one of: {', '.join(known)}")
+    return known[name]
 
 
 def run_name(signal, lstm_units, lstm_layers, seed, sigma_floor=SIGMA_FLOOR, variant=""):
