@@ -55,7 +55,7 @@ run_profile() {
   fi
   PYTHONPATH="$PWD/engine${PYTHONPATH:+:$PYTHONPATH}" \
     .venv-engine/bin/python -m snakemake "${options[@]}" ${passed[@]+"${passed[@]}"}
-  [[ -n $dry$target ]] || echo "== $profile done in $((SECONDS - start)) s; the report: $base/$folder/REPORT.md"
+  [[ -n $dry$target ]] || python engine/costs.py "$profile" "$((SECONDS - start))" "$base/$folder"
 }
 
 # The outputs in notebooks/ are the full results on the official archive. With other data only those notebooks
