@@ -33,7 +33,7 @@ PYTHON
 
 find_python() {
   local name
-  for name in python3.13 python3.12 python3.11 python3; do
+  for name in python3 python3.13 python3.12 python3.11; do # the user's own choice first
     if "$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null; then
       echo "$name"; return
     fi

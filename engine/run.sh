@@ -56,7 +56,7 @@ run_profile() {
   PYTHONPATH="$PWD/engine${PYTHONPATH:+:$PYTHONPATH}" \
     .venv-engine/bin/python -m snakemake "${options[@]}" ${passed[@]+"${passed[@]}"}
   [[ -n $dry$target || ! -f results/expected/$folder.json ]] || python -m sensegen_utils.report.expected check "$folder" --brief
-  [[ -n $dry$target ]] || echo "== $profile done in $((SECONDS - start)) s; the report: $base/$folder/REPORT.md"
+  [[ -n $dry$target ]] || python engine/costs.py "$profile" "$((SECONDS - start))" "$base/$folder"
 }
 
 # The outputs in notebooks/ are the full results on the official archive. With other data only those notebooks
