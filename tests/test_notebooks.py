@@ -39,6 +39,7 @@ def test_numbered_without_gap():
         "01",
         "02",
         "02b",
+        "02d",
         "03",
         "03b",
         "04",
