@@ -114,6 +114,12 @@ kind("nan_in_training", "02b_nan_in_training", needs=[f"02_mdn_generator-{CURVE}
      numbers=["series_steps", "failure_epochs", "failure_seeds"],
      constants=lambda w: {"SIGMA_FLOOR": p.SIGMA_FLOOR, "CURVE_RUN": p.CURVE_RUN},
      writes=[f"samples/02_{CURVE}-failure.npz", "figures/02_nan.png", "figures/02b_nan.png"], tells=("seeds", "rows"))
+# Only its record comes with the repository: the weights that it measures are in the public code.
+FROM_CLONE = PROFILE == "full" and (
+    os.environ.get("SENSEGEN_PUBLISHED_CODE") or os.path.exists(f"{RESULTS}/records/02c_published_weights.json"))
+kind("published_weights", "02c_published_weights", [{}] if FROM_CLONE else [],
+     also=[f"samples/02_{CURVE}.npz"], after=[f"02_mdn_generator-{CURVE}"], numbers=["series_steps"],
+     writes=["samples/02c_published_weights.npz", "figures/02c_samples.png"], tells=("checkpoints", "rows"))
 kind("three_layers", "02d_three_layers",
      numbers=["series_steps", "three_layers_epochs"],
      constants=lambda w: {"PUBLISHED_START_RUN": p.PUBLISHED_START_RUN, "VARIANTS": p.VARIANTS},

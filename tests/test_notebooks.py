@@ -9,17 +9,19 @@ import sys
 import time
 
 import nbformat
+import numpy as np
 import papermill
 import psutil
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
 from sensegen_utils.files import ROOT
+from tests import public_model
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PARAMETERS = {
     *("PROFILE", "SEED", "SIGNAL", "LSTM_UNITS", "LSTM_LAYERS", "FLOOR", "EPOCHS", "VARIANT"),
-    *("MODEL", "STEPS", "SENSOR", "ANEW", "VERSION"),
+    *("MODEL", "STEPS", "SENSOR", "CLONE", "ANEW", "VERSION"),
 }
 IGNORED_AT_MOST = 12
 
@@ -39,6 +41,7 @@ def test_numbered_without_gap():
         "01",
         "02",
         "02b",
+        "02c",
         "02d",
         "03",
         "03b",
@@ -120,6 +123,8 @@ def run_in_scratch(tmp_path, monkeypatch, simulated_archive):
         ("02", {"SIGNAL": "heart_rate"}, "Unknown signal 'heart_rate'.*total_acc_x"),
         ("01", {"PROFILE": "fast"}, "unknown profile 'fast'; choose one of: smoke, quick, full"),
         ("07", {"MODEL": "seven"}, "unknown model 'seven'; choose one of: one, six"),
+        ("02c", {}, "no clone is named.*git clone https.*SENSEGEN_PUBLISHED_CODE"),
+        ("02c", {"CLONE": "/nowhere"}, "there is none in /nowhere/models"),
         ("03", {}, "run notebook 02"),
         ("08", {}, "run notebook 07"),
         ("05", {}, "01_data_preparation.json: run notebook 01"),
@@ -145,6 +150,34 @@ def test_another_signal_of_the_nine_runs_through(run_in_scratch, tmp_path):
     run_in_scratch("02", SIGNAL="body_acc_z", LSTM_UNITS=8, LSTM_LAYERS=2)
     (record,) = (tmp_path / "results" / "simulated-smoke" / "records").glob("02_*.json")
     assert "body_acc_z-2x8" in record.name
+
+
+def test_published_weights_are_measured_from_a_clone(run_in_scratch, tmp_path):
+    models = tmp_path / "clone" / "models"
+    models.mkdir(parents=True)
+    public_model.train_and_save(models / "mdngyromodel.ckpt-1099")
+    public_model.train_and_save(models / "mdnmodel.ckpt-1199", spoil=["mdn_model/w1"])
+    run_in_scratch("02c", CLONE=str(tmp_path / "clone"))
+    folder = tmp_path / "results" / "simulated-smoke"
+    record = json.loads((folder / "records" / "02c_published_weights.json").read_text())
+    whole, broken = record["rows"]
+    assert (whole["checkpoint"], whole["epoch"]) == ("mdngyromodel.ckpt-1099", 1099)
+    assert whole["nll"] == whole["nll_by_signal"][whole["signal"]]
+    training = {signal: nll["training"]["log space"] for signal, nll in whole["nll_by_signal"].items()}
+    assert whole["signal"] == min(training, key=training.get) and len(set(training.values())) == 2
+    for nll in whole["nll"].values():
+        either = nll["probability space"]
+        assert (either is None) == (nll["infinite steps"] > 0)
+        assert either is None or abs(either - nll["log space"]) < 1e-4
+    assert len(whole["more_epochs_nll"]) == 5 and whole["more_epochs_nll"][0] != whole["more_epochs_nll"][4]
+    assert (broken["signal"], broken["nll"]) == (None, None)
+    with np.load(folder / "samples" / "02c_published_weights.npz") as stored:
+        assert str(stored["checkpoint"]) == "mdngyromodel.ckpt-1099" and stored["generated"].shape == (
+            4,
+            2000,
+        )
+    shutil.rmtree(tmp_path / "clone")
+    run_in_scratch("02c")  # the record is there: no clone is needed
 
 
 def alternate(root, archive, until=None):

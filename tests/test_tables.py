@@ -208,9 +208,22 @@ def test_the_update_and_the_place_of_a_failure_are_told(results):
     ]  # fmt: skip
 
 
+def test_published_weights_stand_beside_the_log_of_their_run(results):
+    nll = {"training": {"log space": -2.5}, "held out": {"log space": 9.0, "infinite steps": 3}}
+    results["published_weights"] = {"rows": [
+        {"checkpoint": "mdngyromodel.ckpt-1499", "run": "mdngyromodel", "epoch": 1499,
+         "signal": "body_gyro_x", "nll": nll, "more_epochs_nll": [None]},
+        {"checkpoint": "mdnmodel.ckpt-1099", "run": "mdnmodel", "epoch": 1099, "signal": None, "nll": None},
+    ]}  # fmt: skip
+    assert rows(results, "published_weights") == [
+        ["mdngyromodel.ckpt-1499", "body_gyro_x", "-3.238609", "-2.500", "9.000 (3 infinite)", "–", "–"],
+        ["mdnmodel.ckpt-1099", "not finite", "-2.387376", "–", "–", "-2.312240", "–"],
+    ]
+
+
 def test_what_has_not_run_has_no_table(results):
     empty = {"models": {"one": [], "six": []}, "fidelity": {}, "use": {}, "ablation": None, "sensor": None}
-    tables = make_tables(results | empty | {"published_start": None, "beyond": None})
+    tables = make_tables(results | empty | dict.fromkeys(("published_start", "published_weights", "beyond")))
     assert set(tables) == {
         "data_shapes", "generator_layers", "discriminator_layers", "training_parameters", "deviations",
         "generative_losses", "discriminative_losses", "published_curve", "predictors_gyroscope",

@@ -48,6 +48,21 @@ CURVE = {
     1000: -2.848514, 1250: -3.031, 1499: -3.2386086,
 }  # fmt: skip
 
+# Public code, models/: the notebook that saved checkpoints of this name, its log at their epochs and up to
+# five epochs on, and the first epoch that it logs as NaN. `Model1500.ipynb`, too, saved as "mdnmodel".
+CODE = "https://github.com/freeloki/CSE555-VirtualSensorGenerator"
+CHECKPOINTS_OF = {
+    "mdngyromodel": {"source": "1500-Gyro.ipynb", "nan_from": None, "log": {
+        1099: -2.9345005, 1100: -2.9162033, 1101: -2.9772518, 1102: -2.943006, 1103: -2.9573267,
+        1104: -2.926986, 1199: -3.0495574, 1200: -2.9813306, 1201: -2.9232457, 1202: -3.020904,
+        1203: -3.039566, 1204: -3.012676, 1299: -3.0560675, 1300: -3.063746, 1301: -3.1150208,
+        1302: -3.056135, 1303: -3.0217738, 1304: -3.0816329, 1399: -3.1343513, 1400: -3.1286867,
+        1401: -3.141417, 1402: -3.046155, 1403: -3.054742, 1404: -3.2403724, 1499: -3.2386086}},
+    "mdnmodel": {"source": "1599NanModel.ipynb", "nan_from": 1515, "log": {
+        1099: -2.3873756, 1100: -2.31224, 1101: -2.3210826, 1102: -2.466055, 1103: -2.4803443,
+        1104: -2.3914695}},
+}  # fmt: skip
+
 # Public code: next-step predictors trained by mean squared error, from whose logs the "discriminative
 # losses" come. The shapes are printed in the logs; the signal is our inference (notebook 03b).
 PREDICTORS = (
