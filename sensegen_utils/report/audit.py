@@ -110,6 +110,14 @@ def published_curve(results):
     return {"rows": rows, "ours": "above" if signs[-1] > 0 else "below"} | counts
 
 
+def continued(results):
+    """Our NLL less the published log's, in the epochs after the published checkpoints of that log's run."""
+    rows = [row for row in (results["published_weights"] or {"rows": []})["rows"] if row["nll"]]
+    log = published.CHECKPOINTS_OF["mdngyromodel"]["log"]
+    after = [(row, row["epoch"] + 1 + n, nll) for row in rows for n, nll in enumerate(row["more_epochs_nll"])]
+    return [nll - log[epoch] for row, epoch, nll in after if row["run"] == "mdngyromodel" and epoch in log]
+
+
 def comparable(results):
     """Whether losses may be set beside published ones: real people, and the whole series."""
     return results["kind"] != "simulated" and results["profile"] != "smoke"

@@ -99,8 +99,8 @@ def computed_by(record):
 def load_results(folder, seed=0):
     """Load the records of ``results/<profile>`` that audit and tables need, and all of them as "all".
 
-    Records of notebooks 1 to 4 must be there, but for "beyond", "published_start" and
-    "published_weights"; raises as `load_record`. What else has not run is None, or an empty list or dict.
+    Records of notebooks 1 to 4 must be there, but for "beyond", "published_start",
+    "published_weights" and "three_layers"; raises as `load_record`. What else has not run is None, or an empty list or dict.
     """
     folder, everything = Path(folder), []
 
@@ -132,6 +132,7 @@ def load_results(folder, seed=0):
         "beyond": generator(seed, needed=False, sigma_floor=profiles.BEYOND_FLOOR),
         "failure": load("02b_nan_in_training"),
         "published_weights": load("02c_published_weights", False),
+        "three_layers": load("02d_three_layers", False),
         "judge": load(f"03_discriminator-{profiles.run_name(**profiles.CURVE_RUN, seed=seed)}"),
         "predictors": load("03b_next_step_predictor"),
         "experiments": [loop(**each) for each in profiles.EXPERIMENTS],
