@@ -99,8 +99,8 @@ def computed_by(record):
 def load_results(folder, seed=0):
     """Load the records of ``results/<profile>`` that audit and tables need, and all of them as "all".
 
-    Records of notebooks 1 to 4 must be there, but for "beyond", "published_start",
-    "published_weights" and "three_layers"; raises as `load_record`. What else has not run is None, or an empty list or dict.
+    Records of notebooks 1 to 4 must be there, but for "beyond", "published_start", "published_weights" and
+    "three_layers"; raises as `load_record`. What else has not run is None, or an empty list or dict.
     """
     folder, everything = Path(folder), []
 
