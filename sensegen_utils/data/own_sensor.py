@@ -129,6 +129,10 @@ def _finished(sensor, channels, notes):
     """Return what `read_sensor` does."""
     places, pauses, samples = sensor.pop("places"), sensor.pop("pauses"), len(sensor["values"])
     borders = [0, *np.flatnonzero(~sensor.pop("same") | (pauses > 0)) + 1, samples]
+    again = (sensor["values"][1:] == sensor["values"][:-1]).all(axis=1).mean()
+    if again > 0.05:
+        said = f"{again:.0%} of the samples repeat the one before in all channels"
+        notes = [*notes, f"{said}: the sensor may measure less often than it is asked"]
     sensor["values"], sensor["level"] = _level_off(sensor["values"])
     for name, level in zip(channels, sensor["level"], strict=True):
         if level:
