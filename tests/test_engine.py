@@ -223,7 +223,7 @@ def test_a_changed_number_runs_what_depends_on_it_for_one_target_too(house):
 def test_another_archive_runs_all_that_reads_it(house):
     again = wanted(house, config=["data=sha256:other"])
     assert set(again.values()) == {"data was not there, is sha256:other"}
-    assert len(again) == 22 and not {"00_quickstart", "09_your_own_sensor"} & set(again)
+    assert len(again) == 22 and not [run for run in again if run.startswith(("00_", "09_"))]
 
 
 @pytest.mark.xdist_group("engine")

@@ -69,7 +69,7 @@ def test_all_kinds_of_source_give_the_same(tmp_path):
         read_sensor(tmp_path / "drive.npz", **names, channels=["x", "y"]),
         read_sensor(tmp_path / "drive.npz", **names, channels=["x", "y"], array="data"),
     ):
-        for key in first.keys() - {"origin"}:
+        for key in first.keys() - {"origin", "notes"}:
             assert np.array_equal(sensor[key], first[key]) if first[key] is not None else sensor[key] is None
 
 
@@ -196,7 +196,7 @@ FILES = {  # content, what the message says
     "header only": (HEADER + "\n", "no sample below"),
     "one sample": (f"{HEADER}\n0,0.1,0.2,rest,me\n", "holds 1 samples"),
     "no header": (lines_of(recording()[["t", "x"]], header="0.5,0.25"), "line 1 holds numbers"),
-    "semicolons": ("t;x;y\n0;1;2\n", "not separated by commas"),
+    "semicolons in the names only": ("t;x;y\n0,1,2\n0,1,2\n0,1,2\n", r"line 1 has 1 field.*have 3. Put 3"),
     "twice": (lines_of(recording(), header="t,x,x,state,who"), "line 1 has two columns 'x'"),
     "latin-1": ("t,x,y,state,who\n0,1,2,müde,me\n".encode("latin-1"), "UTF-8"),
 }
@@ -491,3 +491,349 @@ def test_what_does_not_vary_in_training_is_refused():
     off = table.assign(**{name: table[name].where(table["state"] == "work", 0.25) for name in "xy"})
     with pytest.raises(ValueError, match="Nothing varies in the training windows of the label 'rest'"):
         split_by_group(cut_windows(read_sensor(off, **NAMED), 16))
+
+
+def signal(samples=400, seed=0):
+    """Three channels of a smooth signal, as text files hold them."""
+    noise = np.random.default_rng(seed).normal(size=(samples + 9, 3))
+    smooth = np.stack([np.convolve(channel, np.ones(10) / 3, "valid") for channel in noise.T], axis=1)
+    return pd.DataFrame(smooth.round(3), columns=["x", "y", "z"])
+
+
+def timed(time, name="t", **columns):
+    """A table of a clock and three channels."""
+    return signal(len(time)).assign(**{name: time}, **columns)[[name, *columns, "x", "y", "z"]]
+
+
+CLOCKS = {  # the clock of 400 samples at 50 Hz: its column's name, and what one unit of it is (s)
+    "ms by name": ("Milliseconds", np.arange(400) * 20),
+    "ms in brackets": ("elapsed (ms)", np.arange(400) * 20.0),
+    "ms since 1970": ("stamp", 1_600_000_000_000 + np.arange(400) * 20),
+    "ms since 1970, named as seconds": ("stamp (s)", 1_600_000_000_000 + np.arange(400) * 20),
+    "us since 1970": ("stamp", 1_600_000_000_000_000 + np.arange(400) * 20_000),
+    "ns since 1970": ("time", 1_600_000_000_000_000_000 + np.arange(400) * 20_000_000),
+    "ns since the phone began": ("t", 49_105_962_326_000 + np.arange(400) * 20_000_000),
+    "ns of 27 minutes, by name": ("timestampNanos", 1_600_000_000_000 + np.arange(400) * 20_000_000),
+    "seconds since 1970": ("t", 1_600_000_000 + np.arange(400) / 50),
+    "days": ("t", 45_000 + np.arange(400) / 50 / 86400),
+    "minutes by name": ("t_min", np.arange(400) / 50 / 60),
+}
+
+
+@pytest.mark.parametrize("case", CLOCKS)
+def test_the_clocks_unit_is_found(tmp_path, case):
+    name, time = CLOCKS[case]
+    sensor = read_sensor(written(timed(time, name), tmp_path), time=name)
+    assert sensor["rate"] == pytest.approx(50, rel=1e-3)
+    assert sensor["gaps"] == [] and sensor["channels"] == ["x", "y", "z"]
+    assert len(sensor["notes"]) == (case != "seconds since 1970")
+
+
+def test_an_unknown_unit_is_refused_and_the_rate_decides(tmp_path):
+    path = written(timed(np.arange(400) * 20), tmp_path)
+    said = "the unit of the clock 't' is unknown: its steps are 20, which is 0.05 Hz in seconds or 50 Hz in m"
+    with pytest.raises(ValueError, match=said):
+        read_sensor(path, time="t")
+    assert read_sensor(path, time="t", rate=50)["rate"] == 50
+    assert read_sensor(path, time="t", rate=0.05)["rate"] == 0.05
+    with pytest.raises(ValueError, match="rate=7 Hz, but by the time column it is 0.05 Hz"):
+        read_sensor(path, time="t", rate=7)
+    slow = written(timed(np.arange(400) * 20, "seconds"), tmp_path, "slow.csv")
+    assert read_sensor(slow, time="seconds")["rate"] == 0.05
+
+
+def test_a_count_of_the_samples_is_no_clock(tmp_path):
+    path = written(timed(np.arange(400), "SampleID"), tmp_path)
+    with pytest.raises(
+        ValueError, match="'SampleID' counts the samples and is no clock. Leave it out of time"
+    ):
+        read_sensor(path, time="SampleID")
+    with pytest.raises(
+        ValueError, match=r"'SampleID' rises .*rows does. Choose the channels: channels=\['x', 'y"
+    ):
+        read_sensor(path, rate=50)
+    with pytest.raises(ValueError, match="1 Hz in seconds or 1000 Hz in milliseconds; or it only counts"):
+        read_sensor(written(timed(np.arange(400)), tmp_path), time="t")
+
+
+NO_CHANNELS = {  # a column of 400 samples of four persons, what the message says of it
+    "a clock that starts again": (np.tile(np.arange(100) / 50, 4), "rises .* and starts again 3 times"),
+    "a clock that counts down": (8 - np.arange(400) / 50, "'it' falls from sample to sample"),
+    "whole seconds": (
+        np.arange(400) // 50 + 7,
+        "keeps one value for long .it changes 7 times, first at line 52",
+    ),
+    "whole seconds at 20 Hz": (np.arange(400) // 20, "'it' rises from sample to sample"),
+    "a number of the person": (
+        np.repeat([3, 1, 4, 2], 100),
+        "as an id, a label or whole seconds do: name it",
+    ),
+    "a person's height": (np.repeat([1.73, 1.6, 1.8, 1.75], 100), "'it' keeps one value for long"),
+}
+
+
+@pytest.mark.parametrize("case", NO_CHANNELS)
+@pytest.mark.parametrize("named", [{}, {"group": "who"}])
+def test_clocks_and_ids_are_no_channels_unless_they_are_chosen(tmp_path, case, named):
+    column, said = NO_CHANNELS[case]
+    if case == "a person's height" and not named:
+        pytest.skip("nobody said what its pieces are")
+    table = signal().assign(it=column, who=np.repeat(list("abcd"), 100))
+    path = written(table if named else table.drop(columns="who"), tmp_path)
+    with pytest.raises(ValueError, match=f"{said}.*Choose the channels: channels=\\['x', 'y', 'z'\\]"):
+        read_sensor(path, rate=50, **named)
+    chosen = read_sensor(path, rate=50, **named, channels=["x", "it"])
+    assert chosen["channels"] == ["x", "it"]
+
+
+def recordings_of_persons():
+    """Three persons, each with four recordings of 60 samples whose clocks begin at 0; two states a person."""
+    return timed(
+        np.tile(np.arange(60) / 50, 12),
+        state=np.tile(np.repeat(["rest", "work"], 120), 3),
+        who=np.repeat(["p1", "p2", "p3"], 240),
+        run=np.repeat([f"r{number}" for number in range(12)], 60),
+    )
+
+
+def test_windows_lie_in_one_recording_and_persons_are_never_split(tmp_path):
+    path = written(recordings_of_persons(), tmp_path)
+    named = {"label": "state", "group": "who", "recording": "run", "channels": ["x", "y", "z"]}
+    for clock in ({"time": "t"}, {"rate": 50}):
+        sensor = read_sensor(path, **clock, **named)
+        assert sensor["recording"].tolist() == recordings_of_persons()["run"].tolist()
+        assert sensor["pieces"].tolist() == [[start, start + 60] for start in range(0, 720, 60)]
+        windows = cut_windows(sensor, 20)
+        for start, run in zip(windows["start"], windows["recording"], strict=True):
+            assert set(sensor["recording"][start : start + 20]) == {run}
+        parts = split_by_group(windows)
+        assert parts["by"] == "group"
+        assert sorted(set(parts[name]["group"].tolist()).pop() for name in PARTS) == ["p1", "p2", "p3"]
+        assert [len(set(parts[name]["recording"].tolist())) for name in PARTS] == [4, 4, 4]
+
+
+def test_a_clock_that_starts_again_names_the_column_of_the_recordings(tmp_path):
+    path = written(recordings_of_persons(), tmp_path)
+    named = {"label": "state", "group": "who", "channels": ["x", "y", "z"]}
+    said = "line 62 is 1.18 s earlier .*(6 such samples).*Column 'run' changes there: give recording='run'"
+    with pytest.raises(ValueError, match=said.replace("(", r"\(").replace(")", r"\)")):
+        read_sensor(path, time="t", **named)
+    elapsed = written(recordings_of_persons().rename(columns={"t": "elapsed"}), tmp_path)
+    with pytest.raises(
+        ValueError, match="the clock 'elapsed' starts again at line 62 .*Give time='elapsed', or"
+    ):
+        read_sensor(elapsed, rate=50, **named)
+    sensor = read_sensor(path, rate=50, label="state", recording="run", channels=["x", "y", "z"])
+    assert "'who' is not used and changes 2 times: if it tells people" in " ".join(sensor["notes"])
+
+
+def test_without_groups_whole_recordings_are_divided(tmp_path):
+    table = recordings_of_persons().drop(columns=["t", "who"])
+    parts = split_by_group(cut_windows(read_sensor(table, rate=50, label="state", recording="run"), 20))
+    members = [set(parts[name]["recording"].tolist()) for name in PARTS]
+    assert parts["by"] == "recording" and [len(each) for each in members] == [7, 3, 2]
+    assert len(set.union(*members)) == 12
+    alone = table.assign(run=np.repeat(["a", "b"], 360))  # too few to be divided
+    assert split_by_group(cut_windows(read_sensor(alone, rate=50, recording="run", label="state"), 20))[
+        "by"
+    ] == ("time")
+
+
+def uneven(case, samples=3000):
+    """Stamps of samples that are even, 50 a second, from a clock that is not."""
+    rng, even = np.random.default_rng(0), np.arange(samples) / 50
+    packets = even[np.arange(samples) // 10 * 10]
+    return {
+        "jitter": even + rng.normal(0, 0.15 * 0.02, samples),
+        "packets": packets,
+        "packets of a millisecond": packets + np.arange(samples) % 10 * 0.001,
+        "repeats": (even + np.tile([0.002, -0.001, 0.004, -0.004, 0.022, 0.002], samples // 6)).round(3),
+        "drift": np.cumsum(1 / np.linspace(50, 57, samples)),
+    }[case]
+
+
+@pytest.mark.parametrize("case", ["jitter", "packets", "packets of a millisecond", "repeats", "drift"])
+def test_an_uneven_clock_is_answered_with_its_usual_rate(tmp_path, case):
+    path = written(timed(uneven(case).round(6)), tmp_path)
+    said = (
+        "drifts from 50 Hz at line 2 to 57 Hz at line 3001"
+        if case == "drift"
+        else "uneven|all samples are real"
+    )
+    with pytest.raises(ValueError, match=said) as refused:
+        read_sensor(path, time="t")
+    assert "remove" not in str(refused.value)
+    offered = float(re.search(r"rate=([\d.]+) beside time", str(refused.value))[1])
+    assert offered == pytest.approx(53.5 if case == "drift" else 50, rel=0.02)
+    sensor = read_sensor(path, time="t", rate=offered)
+    assert sensor["rate"] == offered and sensor["gaps"] == [] and len(sensor["pieces"]) == 1
+    assert np.array_equal(sensor["values"], signal(3000).to_numpy(np.float32))
+
+
+def test_an_uneven_clock_still_tells_gaps(tmp_path):
+    time = uneven("packets")
+    time[1500:] += 5
+    sensor = read_sensor(written(timed(time), tmp_path), time="t", rate=50)
+    assert [line for line, _ in sensor["gaps"]] == [1502]
+    assert sensor["lost"] == pytest.approx(259, abs=5)  # 250, and those that share the last stamp
+
+
+def test_values_are_interpolated_linearly_between_uneven_stamps(tmp_path):
+    time = uneven("jitter").round(6)
+    table = timed(time).assign(x=(3 * time).round(6))
+    sensor = read_sensor(written(table, tmp_path), time="t", resample=50, channels=["x", "y"])
+    assert sensor["rate"] == 50 and len(sensor["values"]) == pytest.approx(3000, abs=2)
+    assert sensor["values"][:, 0] == pytest.approx(
+        3 * (time[0] + np.arange(len(sensor["values"])) / 50), abs=1e-4
+    )
+    assert "interpolated linearly to 50 Hz" in " ".join(sensor["notes"])
+    with pytest.raises(ValueError, match="resample=25 Hz is too far from the clock's 50"):
+        read_sensor(table, time="t", resample=25, channels="x")
+    with pytest.raises(ValueError, match="resample needs the times"):
+        read_sensor(table[["y"]], rate=50, resample=50)
+    for wrong in (0, "50"):
+        with pytest.raises(ValueError, match="resample=.* must be a positive number"):
+            read_sensor(table, time="t", resample=wrong)
+    with pytest.raises(ValueError, match="all samples are real"):
+        read_sensor(timed(uneven("packets")), time="t", resample=50)
+
+
+def test_single_lost_samples_are_interpolated_on_request():
+    table = recording(1200, groups=2).assign(x=np.arange(1200.0))
+    table = table.drop(index=[100, 301, 302, 700])
+    whole = [index for index in range(1200) if index not in (301, 302)]
+    names = {"time": "t", "channels": ["x", "y"], "group": "who"}
+    apart = read_sensor(table, **names, resample=50)
+    assert apart["values"][:, 0].tolist() == whole and apart["lost"] == 2
+    assert apart["pieces"].tolist() == [[0, 301], [301, 598], [598, 1198]]
+    assert [seconds for _, seconds in apart["gaps"]] == pytest.approx([0.06])
+    assert apart["group"].tolist() == ["person 0"] * 598 + ["person 1"] * 600
+
+
+def test_what_lies_in_no_window_is_said():
+    lost = np.random.default_rng(0).uniform(size=6000) < 0.02
+    table = timed(np.arange(6000) / 50)[~lost]
+    sensor = read_sensor(table, time="t")
+    assert sensor["lost"] == pytest.approx(lost.sum(), abs=2)
+    assert f"{sensor['lost']} samples are lost in {len(sensor['gaps'])} gaps" in sensor["notes"]
+    windows = cut_windows(sensor, 100)
+    inside = used(windows, 100)
+    assert windows["outside"] == len(sensor["values"]) - len(inside) > 0.5 * len(sensor["values"])
+    share = windows["outside"] / len(sensor["values"])
+    assert windows["notes"][0].startswith(f"{share:.0%} of the samples ({windows['outside']} of ")
+    assert "interpolated with resample=50" in windows["notes"][0]
+    filled = read_sensor(table, time="t", resample=50)
+    assert cut_windows(filled, 100)["outside"] < 0.2 * windows["outside"]
+
+
+def test_a_label_without_a_window_is_said():
+    table = signal(1000).assign(state=np.repeat(["walk", "jump", "run"], [600, 20, 380]))
+    windows = cut_windows(read_sensor(table, rate=50, label="state"), 50)
+    assert windows["label_names"] == ["run", "walk"]
+    assert "labels without a window, because their pieces are too short: 'jump'" in windows["notes"]
+
+
+def test_parts_too_small_for_the_judges_are_refused():
+    windows = cut_windows(read_sensor(signal(800), rate=100), 128)
+    with pytest.raises(ValueError, match=r"would have 1, and the judges need 6 in each part.*steps=128 now"):
+        split_by_group(windows)
+    with pytest.raises(ValueError, match=r"steps=128.0: it counts samples, so it must be a whole number"):
+        cut_windows(read_sensor(signal(800), rate=100), 2.56 * 50)
+
+
+TIMES = {  # texts of 400 times, their rate (None: refused)
+    "min:s with tenths": ([f"{n // 600:02d}:{n // 10 % 60:02d}.{n % 10}" for n in range(1800, 2200)], 10),
+    "min:s with three digits": ([f"{n // 60:02d}:{n % 60:03d}" for n in range(400)], 1),
+    "hours beyond a day": (
+        [f"{23 + n // 3600}:{n // 60 % 60:02d}:{n % 60:02d}" for n in range(3400, 3800)],
+        1,
+    ),
+    "over midnight": (
+        [f"{(n // 3600) % 24:02d}:{n // 60 % 60:02d}:{n % 60:02d}" for n in range(86200, 86600)],
+        1,
+    ),
+    "min:s or h:min": ([f"{n // 60:02d}:{n % 60:02d}" for n in range(600, 1000)], None),
+}
+
+
+@pytest.mark.parametrize("case", TIMES)
+def test_times_of_day_and_of_a_stopwatch(tmp_path, case):
+    texts, rate = TIMES[case]
+    path = written(timed(texts), tmp_path)
+    if rate:
+        assert read_sensor(path, time="t")["rate"] == rate
+        return
+    with pytest.raises(
+        ValueError, match="unit of the clock 't' is unknown.* 1 Hz in min:s or 0.01667 Hz in h:min"
+    ):
+        read_sensor(path, time="t")
+    assert read_sensor(path, time="t", rate=1)["rate"] == 1
+
+
+def test_a_date_time_that_cannot_be_read_is_answered_with_an_example(tmp_path):
+    texts = [f"2023-03-05 10:00:{n // 50:02d}:{n % 50 * 20:03d}" for n in range(400)]
+    with pytest.raises(
+        ValueError, match="line 2 holds '2023-03-05 10:00:00:000'.*such as 2024-10-27 12:00:00.020"
+    ):
+        read_sensor(written(timed(texts), tmp_path), time="t")
+
+
+def test_nanoseconds_since_1970_keep_their_digits():
+    time = 1_600_000_000_000_000_000 + np.arange(4000) * 50_000  # 20 kHz; float64 knows them to 256 ns
+    sensor = read_sensor(signal(4000).to_numpy(), time=time, rate=20_000)
+    assert sensor["gaps"] == [] and sensor["rate"] == 20_000
+
+
+def test_levels_are_taken_off_before_float32():
+    rng = np.random.default_rng(0)
+    pressure, small = 101_325 + 0.01 * rng.normal(size=400), rng.normal(size=400)
+    sensor = read_sensor(np.column_stack([pressure, small]), rate=50)
+    assert sensor["level"].tolist() == [101_325, 0]
+    assert sensor["values"] + sensor["level"] == pytest.approx(np.column_stack([pressure, small]), abs=1e-6)
+    assert "channel 'channel 0' is kept as its difference from 101325" in sensor["notes"]
+
+
+def test_the_text_nan_is_no_label(tmp_path):
+    table = signal().assign(state=np.where(np.arange(400) < 300, "1.0", "NaN"))
+    with pytest.raises(ValueError, match=r"line 302 has no label .100 of 400 samples. .it holds 'NaN'."):
+        read_sensor(written(table, tmp_path), rate=50, label="state")
+
+
+def test_two_devices_in_turn_are_noticed(tmp_path):
+    time = np.arange(400) * 0.01 - np.arange(400) % 2 * 0.002
+    path = written(timed(time.round(3)), tmp_path)
+    with pytest.raises(
+        ValueError, match="steps of the clock 't' are 0.008 s and 0.012 s in turn: do two devices"
+    ):
+        read_sensor(path, time="t")
+    assert "in turn" in " ".join(read_sensor(path, time="t", rate=100)["notes"])
+
+
+def test_a_start_time_among_the_samples_is_found(tmp_path):
+    path = tmp_path / "acc.csv"
+    lines = ["x,y,z", "1600000000.0,1600000000.0,1600000000.0", "32.0,32.0,32.0"]
+    path.write_text("\n".join(lines + signal().to_csv(index=False, header=False).splitlines()))
+    with pytest.raises(
+        ValueError, match=r"line 2 holds 1.6e\+09 in channel 'x'.*Is it a start time\? Remove"
+    ):
+        read_sensor(path, rate=32)
+
+
+def test_all_constant_channels_are_named(tmp_path):
+    path = written(signal().assign(a=3.5, b=0), tmp_path)
+    said = "channel 'a' is 3.5 in every sample; channel 'b' is 0 in every sample, from line 2 to line 401"
+    with pytest.raises(ValueError, match=rf"{said}.*Choose the channels: channels=\['x', 'y', 'z'\]"):
+        read_sensor(path, rate=50)
+
+
+def test_windows_and_objects_are_told_how_to_be_given(tmp_path):
+    np.save(tmp_path / "windows.npy", signal(1280).to_numpy().reshape(10, 128, 3))
+    said = r"Then give array.reshape(-1, 3) with recording=numpy.repeat(numpy.arange(10), 128)"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        read_sensor(tmp_path / "windows.npy", rate=50)
+    told = read_sensor(signal(1280).to_numpy(), rate=50, recording=np.repeat(np.arange(10), 128))
+    assert len(told["pieces"]) == 10
+    labels = np.repeat(["a", "b"], 200).astype(object)
+    np.savez(tmp_path / "objects.npz", x=signal().to_numpy(), state=labels)
+    with pytest.raises(ValueError, match="Save array 'state' as text or numbers: state.astype"):
+        read_sensor(tmp_path / "objects.npz", rate=50, label="state")

@@ -85,3 +85,38 @@ def test_an_npz_with_labels_and_groups(results_of, tmp_path):
     record = check(folder, "own-drive-seed0", ["city", "road"], ["x", "y", "z"])
     assert record["divided_by"] == "group"
     assert record["fidelity"]["floor"]["labels"] > 0.9
+
+
+def test_recordings_whose_channels_have_a_level_and_the_names_of_the_tables_columns(results_of, tmp_path):
+    rng, samples = np.random.default_rng(0), 200
+    pressure, label = lfilter([1], [1, -0.9], rng.standard_normal((2, 8 * samples)), axis=1)
+    table = pd.DataFrame({"time": (101_325 + 0.01 * pressure).round(4), "label": label.round(3)})
+    table["flight"] = np.repeat(np.arange(8), samples)
+    table.to_csv(tmp_path / "air.csv", index=False)
+    named = {"rate": 20, "recording": "flight", "channels": ["time", "label"]}
+    folder = results_of(source=str(tmp_path / "air.csv"), **named)
+    record = json.loads((folder / "records" / "09_your_own_sensor-own-air-seed0.json").read_text())
+    # Five stretches stand for the one recording of the validation part.
+    assert record["divided_by"] == "recording" and record["groups"] == {
+        "train": 5,
+        "validation": 2,
+        "test": 1,
+    }
+    drawn = pd.read_csv(folder / "samples" / "09_own-air-seed0-generated.csv")
+    assert list(drawn) == ["window", "label_", "time_", "time", "label"]
+    assert drawn["time"].mean() == pytest.approx(101_325, abs=0.1) and drawn["time"].std() < 1
+
+
+def test_an_unknown_example_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("SENSEGEN_ROOT", str(tmp_path))
+    with pytest.raises(
+        papermill.PapermillExecutionError, match="name one of basic_motions, vibration, or give"
+    ):
+        papermill.execute_notebook(
+            ROOT / "notebooks" / "09_your_own_sensor.ipynb",
+            None,
+            {"PROFILE": "smoke", "SENSOR": "phone"},
+            kernel_name="python3",
+            cwd=ROOT / "notebooks",
+            progress_bar=False,
+        )

@@ -260,15 +260,8 @@ def test_results_need_notebooks_1_to_4_and_nothing_else(tmp_path):
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(source.read_bytes())
     found = load_results(tmp_path / "full")
-    optional = (
-        "beyond",
-        "published_start",
-        "published_weights",
-        "three_layers",
-        "aliasing",
-        "ablation",
-        "sensor",
-    )
+    optional = ("beyond", "published_start", "published_weights", "three_layers", "aliasing", "ablation")
+    optional += ("sensor", "vibration")
     assert all(found[name] is None for name in optional)
     assert (found["models"], found["fidelity"], found["use"]) == ({"one": [], "six": []}, {}, {})
     assert len(found["all"]) == 10 and found["pictures"] == []

@@ -121,7 +121,7 @@ class TestCommitted:
         for record in committed["all"]:
             made = record["provenance"]
             own = made["notebook"].startswith("09")
-            assert made["data"]["kind"] == ("simulated" if own else "official")
+            assert made["data"]["kind"] in (("BasicMotions", "simulated") if own else ("official",))
             assert own or made["data"]["sha256"] == committed["data"]["provenance"]["data"]["sha256"]
 
     def test_the_discriminator_passes_its_controls(self, committed):
@@ -309,8 +309,10 @@ class TestOtherProfiles:
             assert len(captions) >= text.count("![") + len(pipe_tables(text)) - (path.name == "REPORT.md")
 
     def test_the_vibration_is_marked_as_simulated_in_the_full_report(self):
-        text = (FULL / "report" / "own_sensor.md").read_text()
-        assert "**The data are simulated.**" in text and "*Data: official.*" not in text
+        real, simulated = (FULL / "report" / "own_sensor.md").read_text().split("## ")[1:]
+        assert "**The data are simulated.**" in simulated and simulated.count("*Data: SIMULATED.*") == 6
+        assert "simulated" not in real.lower() and real.count("*Data: BasicMotions.*") == 6
+        assert "*Data: official.*" not in real + simulated
 
     def test_tables_of_an_older_report_are_removed(self, folder, tmp_path):
         quick = folder("quick")

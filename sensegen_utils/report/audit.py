@@ -115,7 +115,8 @@ def continued(results):
     rows = [row for row in (results["published_weights"] or {"rows": []})["rows"] if row["nll"]]
     log = published.CHECKPOINTS_OF["mdngyromodel"]["log"]
     after = [(row, row["epoch"] + 1 + n, nll) for row in rows for n, nll in enumerate(row["more_epochs_nll"])]
-    return [nll - log[epoch] for row, epoch, nll in after if row["run"] == "mdngyromodel" and epoch in log]
+    known = ((epoch, nll) for row, epoch, nll in after if row["run"] == "mdngyromodel" and nll is not None)
+    return [nll - log[epoch] for epoch, nll in known if epoch in log]
 
 
 def comparable(results):
