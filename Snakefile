@@ -195,7 +195,7 @@ kind("quickstart", "00_quickstart", record=False, archive=False, also=[f"{BASE}/
      writes=["figures/00_quickstart.png"])
 kind("your_own_sensor", "09_your_own_sensor", archive=False,
      numbers=["sensor_epochs", "judge_networks_epochs"],
-     writes=[f"figures/09_{name}-basic_motions-seed0.png" for name in ("loss", "samples", "judges")],
+     writes=[f"figures/09_{name}-basic_motions-seed{S}.png" for name in ("loss", "samples", "judges")],
      tells=("test NLL", "nll.test"))
 kind("simulated_sensor", "09_your_own_sensor-vibration-seed0", archive=False, parameters={"SENSOR": "vibration"},
      numbers=["sensor_epochs", "machines", "judge_networks_epochs"],
