@@ -99,8 +99,8 @@ def test_recordings_whose_channels_have_a_level_and_the_names_of_the_tables_colu
     # Five stretches stand for the one recording of the validation part.
     assert record["divided_by"] == "recording" and record["groups"] == {
         "train": 5,
-        "validation": 2,
-        "test": 1,
+        "validation": 5,
+        "test": 2,
     }
     drawn = pd.read_csv(folder / "samples" / "09_own-air-seed0-generated.csv")
     assert list(drawn) == ["window", "label_", "time_", "time", "label"]
