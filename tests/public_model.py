@@ -19,6 +19,7 @@ def train_and_save(prefix, updates=6, then=0, spoil=()):
     and the losses of the updates that follow, the state carried on from zero. It trains on `series`.
     """
     with tf.Graph().as_default(), tf1.Session() as session:
+        tf1.set_random_seed(1)  # before the first random operation, since `set_seed` asks for determinism
         with tf1.variable_scope("mdn_model"):
             x, y = (tf1.placeholder(tf.float32, (BATCH, STEPS, 1)) for _ in range(2))
             state = tf1.placeholder(tf.float32, (2, BATCH, UNITS))
@@ -52,7 +53,6 @@ def train_and_save(prefix, updates=6, then=0, spoil=()):
             densities = tf.exp(-0.5 * distance**2) / (sigma * np.float32(np.sqrt(2 * np.pi)))
             loss = -tf.reduce_mean(tf.math.log(tf.reduce_sum(pi * densities, 1)))
             train = tf1.train.AdamOptimizer(3e-4).minimize(loss)
-        tf1.set_random_seed(1)
         session.run(tf1.global_variables_initializer())
         values, carried = series(1 + STEPS * 6), np.zeros((2, BATCH, UNITS), np.float32)
         chunks = [(values[:, n : n + STEPS + 1, None]) for n in range(0, STEPS * 6, STEPS)]

@@ -267,14 +267,8 @@ def test_results_need_notebooks_1_to_4_and_nothing_else(tmp_path):
     assert len(found["all"]) == 10 and found["pictures"] == []
 
 
-# One part of its 4000 epochs was trained by a commit with changes. It will be trained anew, to 25,000 epochs.
-OF_CHANGED_CODE = "02_mdn_generator-body_gyro_x-1x256-seed0-floor0.0001"
-
-
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parts[-3]}/{path.stem}")
-def test_no_result_is_of_a_dirty_commit(path, request):
-    if path.stem == OF_CHANGED_CODE:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="trained in part by a commit with changes"))
+def test_no_result_is_of_a_dirty_commit(path):
     assert path.read_text().count("-dirty") == 0
 
 
