@@ -52,7 +52,7 @@ def count_fast_updates(monkeypatch):
         {"learning_rate": 1e-2, "use_ema": True, "ema_momentum": 0.9, "global_clipnorm": 0.05},
         {"learning_rate": 1e-2, "weight_decay": 0.1},
     ],
-    ids=str,
+    ids=lambda options: " ".join(options),
 )
 def test_it_updates_as_keras_does(options, monkeypatch):
     calls = count_fast_updates(monkeypatch)
