@@ -32,21 +32,21 @@ PUBLISHED = [
 MODELS = sorted((FULL / "models").glob("[os]*.keras"))
 
 
-def held_out_nll(record):
-    return record["rounds"][-1]["g_held_out_nll"] if "rounds" in record else record["nll_at_rest"]["held out"]
+def training_nll(record):
+    return record["rounds"][-1]["g_nll_at_rest"] if "rounds" in record else record["nll_at_rest"]["training"]
 
 
 @pytest.mark.parametrize(("record", "weights"), PUBLISHED, ids=lambda path: path.stem)
-def test_weights_have_the_held_out_nll_of_their_record(record, weights):
+def test_weights_have_the_training_nll_of_their_record(record, weights):
     record = json.loads(record.read_text())
     if find_archive() is None or load_har()["sha256"] != record["provenance"]["data"]["sha256"]:
         pytest.skip("the record was made from other data than are here")
     generator, _ = load_generator(weights)
     generator.compile(loss=functools.partial(mixture_nll, sigma_floor=record["settings"]["sigma_floor"]))
-    series = window_index_series(load_har()["test"]["signals"][record["signal"]])
-    # The same to the last bit with the one thread of the records. With two, where sums round differently, the
-    # sharp densities of memorised weights make 0.3 % of it; two seeds of one run differ by 10 %.
-    assert evaluate_nll(generator, series) == pytest.approx(held_out_nll(record), rel=0.02)
+    series = window_index_series(load_har()["train"]["signals"][record["signal"]])
+    # Not the held-out NLL: of weights that memorised, it is the sum of a few values far outside of sharp
+    # densities, and moves by up to 5 % when sums are rounded in another order.
+    assert evaluate_nll(generator, series) == pytest.approx(training_nll(record), abs=1e-4)
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
