@@ -74,6 +74,7 @@ def test_committed_as_executed_from_top_to_bottom(path):
         assert not {"papermill", "execution"} & set(cell.metadata)
         for output in cell.outputs:
             assert output.output_type != "error" and output.get("name") != "stderr"
+            assert ". Computing." not in output.get("text", ""), "the run is to be found, not made"
     assert path.stat().st_size < 1_000_000
     assert nbformat.read(path, as_version=4).metadata.kernelspec.name == "python3"
 
