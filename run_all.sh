@@ -12,6 +12,7 @@ usage() {
 ./run_all.sh check [full|quick]  do the numbers of this run agree with the published ones?
 ./run_all.sh test                ruff, pytest, smoke and nbval: does everything still hold?
 ./run_all.sh lab                 open JupyterLab in the environment
+./run_all.sh site                build and check this repository as a web site, site/_build/html
 ./run_all.sh --help              this text
 
 -n         only say what would run, why, and how long it takes
@@ -36,7 +37,7 @@ refuse() {
 command=quick check='' fresh='' yes='' dry='' target='' before='' passed=()
 for argument in "$@"; do
   case $argument in
-    quick | full | smoke | test | lab) command=$argument ;;
+    quick | full | smoke | test | lab | site) command=$argument ;;
     check) check=yes ;;
     --fresh) fresh=yes ;;
     --yes) yes=yes ;;
@@ -59,6 +60,7 @@ if [[ -n $target && -n $fresh ]]; then
   echo "--fresh is for a whole profile: ./run_all.sh $command --fresh" >&2
   exit 2
 fi
+if [[ $command == site ]]; then build_site; exit; fi # it needs nothing of the science
 prepare_science
 export TF_CPP_MIN_LOG_LEVEL=3 PYTHONUNBUFFERED=1
 if [[ -n $check ]]; then exec python -m sensegen_utils.report.expected check "$command"; fi

@@ -1,5 +1,5 @@
-# Makes the two environments, .venv for the science and .venv-engine for Snakemake. run_all.sh reads this file.
-# They are two because they need different versions of pandas. uv is used if it is there, else pip.
+# Makes the environments: .venv for the science, .venv-engine for Snakemake, .venv-site for the site. run_all.sh reads
+# this file. The first two need different versions of pandas, the third no TensorFlow. uv is used if it is there, else pip.
 
 # Whether a Python has the packages of pyproject.toml, TensorFlow and Keras in the locked versions.
 has_packages() {
@@ -77,9 +77,14 @@ prepare_science() {
   export PATH="$PWD/.venv/bin:$PATH" VIRTUAL_ENV="$PWD/.venv"
 }
 
-prepare_engine() {
-  if ! cmp -s engine/requirements.lock .venv-engine/.made || ! .venv-engine/bin/python -c "" 2>/dev/null; then
-    make_environment .venv-engine engine/requirements.lock
-    cp engine/requirements.lock .venv-engine/.made
+# prepare FOLDER LOCK: make it, if it is not there or its lock changed.
+prepare() {
+  if ! cmp -s "$2" "$1/.made" || ! "$1/bin/python" -c "" 2>/dev/null; then
+    make_environment "$1" "$2"
+    cp "$2" "$1/.made"
   fi
+}
+
+prepare_engine() {
+  prepare .venv-engine engine/requirements.lock
 }

@@ -1,4 +1,4 @@
-# Finds the data and calls Snakemake; forgets results; compares notebooks. run_all.sh reads this file and sets
+# Finds the data and calls Snakemake; forgets results; compares notebooks; builds the site. run_all.sh reads this file and sets
 # fresh, yes, dry, target (yes or a path, else empty) and passed, the options for Snakemake.
 
 # timed NAME COMMAND...: run it, and say how long it took.
@@ -69,4 +69,13 @@ compare_notebooks() {
   fi
   TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
     pytest -n 2 --dist loadfile --nbval --nbval-current-env "${notebooks[@]}"
+}
+
+# Static pages of what is committed; no notebook is run. A warning is an error: most are links that lead nowhere.
+build_site() {
+  prepare .venv-site site/requirements.lock
+  rm -rf site/_build # pages of files that are no more
+  .venv-site/bin/python -m sphinx -q -W --keep-going -d site/_build/doctrees -c site . site/_build/html
+  .venv-site/bin/python site/check.py site/_build/html
+  echo "the first page is site/_build/html/index.html; as a server shows it: python3 -m http.server -d site/_build/html"
 }
