@@ -9,7 +9,8 @@ JUDGES = ("two_sample", "distances", "utility", "privacy", "contenders", "checks
 FILES = ("synthetic.py", "data/own_sensor.py", "judge/__init__.py", *(f"judge/{name}.py" for name in JUDGES))
 HEAD = """# The helper's functions
 
-For whoever calls them from code of their own: what draws samples, what reads a recording, and the judges.
+For whoever calls them from code of their own: what draws samples, what reads a recording, and the judges. The
+modules are those of `sensegen_utils`: `from sensegen_utils.synthetic import sample`.
 Windows are arrays (n, steps, channels). [Questions](questions.md) shows the most used ones at work.
 
 *`python site/api.py >docs/api.md` wrote this page from the docstrings; a test compares the two.*
@@ -28,9 +29,9 @@ def call(function):
 print(HEAD.strip())
 for file in FILES:
     module = ast.parse((PACKAGE / file).read_text("utf-8"))
-    dotted = f"sensegen_utils.{file.removesuffix('.py').removesuffix('/__init__').replace('/', '.')}"
-    print(f"\n## {dotted}\n\n{ast.get_docstring(module)}")
-    print(f"\n[Source](../sensegen_utils/{file})")
+    name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    print(f"\n## {name}\n\n{ast.get_docstring(module)}")
+    print(f"\nSource: [sensegen_utils/{file}](../sensegen_utils/{file})")
     for node in module.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             print(f"\n### {node.name}\n\n```python\n{call(node)}\n```\n\n{ast.get_docstring(node)}")

@@ -27,7 +27,12 @@ html_css_files = ["site.css"]
 mathjax_path = "tex-svg.js"
 
 html_theme = "sphinx_book_theme"
-html_theme_options = {"show_toc_level": 2, "use_fullscreen_button": False, "navbar_persistent": []}
+html_theme_options = {
+    "show_toc_level": 2,
+    "use_fullscreen_button": False,
+    "navbar_persistent": [],
+    "footer_content_items": [],
+}
 html_context = {"default_mode": "auto"}
 html_favicon = "icon.svg"
 
