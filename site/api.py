@@ -19,7 +19,7 @@ Windows are arrays (n, steps, channels). [Questions](questions.md) shows the mos
 
 def call(function):
     """Return how a function is called, with its defaults, on lines of at most 88 characters."""
-    arguments = ast.unparse(function.args)
+    arguments = ast.unparse(function.args).replace("'", '"')
     if len(function.name) + len(arguments) < 86:
         return f"{function.name}({arguments})"
     lines = textwrap.fill(arguments, 84, break_long_words=False, break_on_hyphens=False)
@@ -34,4 +34,4 @@ for file in FILES:
     print(f"\nSource: [sensegen_utils/{file}](../sensegen_utils/{file})")
     for node in module.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-            print(f"\n### {node.name}\n\n```python\n{call(node)}\n```\n\n{ast.get_docstring(node)}")
+            print(f"\n### {node.name}\n\n```text\n{call(node)}\n```\n\n{ast.get_docstring(node)}")
