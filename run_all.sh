@@ -9,6 +9,7 @@ usage() {
   cat <<'HELP'
 ./run_all.sh [quick|full|smoke]  run the notebooks that are not finished, write the report (default: quick)
 ./run_all.sh results/full/figures/06_nan.png  run only what this file needs
+./run_all.sh sweep config/sweep-example.yaml  run the points of a sweep, draw what they found (docs/sweeps.md)
 ./run_all.sh check [full|quick]  do the numbers of this run agree with the published ones?
 ./run_all.sh test                ruff, pytest, smoke and nbval: does everything still hold?
 ./run_all.sh lab                 open JupyterLab in the environment
@@ -36,7 +37,7 @@ refuse() {
 command=quick check='' fresh='' yes='' dry='' target='' before='' passed=()
 for argument in "$@"; do
   case $argument in
-    quick | full | smoke | test | lab) command=$argument ;;
+    quick | full | smoke | sweep | test | lab) command=$argument ;;
     check) check=yes ;;
     --fresh) fresh=yes ;;
     --yes) yes=yes ;;
@@ -44,6 +45,9 @@ for argument in "$@"; do
     -h | --help) usage; exit ;;
     -n | --dry-run | --dryrun) dry=yes; passed+=(-n) ;;
     -*) passed+=("$argument") ;;
+    config/sweep-*.yaml | */config/sweep-*.yaml)
+      command=${argument##*/} command=${command%.yaml}
+      [[ -f config/$command.yaml ]] || refuse "$argument" ;;
     *results/*)
       target=${argument#"$PWD/"} target=${target#./} passed+=("$target")
       command=${target##*results/} command=${command%%/*} command=${command#simulated-}
@@ -55,6 +59,7 @@ for argument in "$@"; do
   before=$argument
 done
 
+if [[ $command == sweep ]]; then refuse "a sweep without its file, config/sweep-<name>.yaml"; fi
 if [[ -n $target && -n $fresh ]]; then
   echo "--fresh is for a whole profile: ./run_all.sh $command --fresh" >&2
   exit 2
