@@ -123,12 +123,14 @@ def table(name, folder):
 
 def draw(rows, measure, path, kind):
     """Draw the measure over the first parameter that varies; colours and panels are the next three."""
+    import matplotlib.pyplot as plt
     import pandas as pd
     import seaborn as sns
 
     from sensegen_utils.report.figures import save_figure, use_style
 
     use_style()
+    plt.rcParams["figure.constrained_layout.use"] = False  # seaborn lays its grids out itself
     done = pd.DataFrame([row for row in rows if row["state"] == "done"])
     axes = list(done)[: list(done).index(measure)]
     varied = [axis for axis in axes if axis != "SEED" and done[axis].nunique() > 1] or ["SEED"]
