@@ -104,10 +104,10 @@ def state(name, folder, run, parameters):
 
 
 def table(name, folder):
-    """Return one row a point: its parameters, the measure, the seconds of computing, its state."""
+    """Return {point: row}: its parameters, the measure, the seconds of computing, its state."""
     notebook, points = read(name)
     measure, place = NOTEBOOKS[notebook]["tells"]
-    rows = []
+    rows = {}
     for point, parameters in points.items():
         run = f"{notebook}-{point}"
         row = parameters | {measure: None, SECONDS: None, "state": state(name, folder, run, parameters)}
@@ -117,7 +117,7 @@ def table(name, folder):
             for key in place.split("."):
                 value = value[key]
             row |= {measure: round(value, 4), SECONDS: round(receipts.seconds(record), 1)}
-        rows.append(row)
+        rows[point] = row
     return rows
 
 
@@ -140,15 +140,38 @@ def draw(rows, measure, path, kind):
     grid = sns.relplot(
         done, **where, y=measure, kind="line", marker="o", height=3.2, facet_kws={"sharey": False}, **of_seeds
     )
-    grid.set_ylabels(f"{measure} (nats per step)")
+    grid.set(ylabel=f"{measure} (nats per step)", xticks=sorted(done[varied[0]].unique()))
+    grid.figure.set_layout_engine("constrained")
+    if varied[1:]:
+        sns.move_legend(grid, "outside right upper")
     save_figure(grid.figure, path, kind)
+
+
+def spent(rows, notebook, folder):
+    """Return in words what the runs took that Snakemake measured here, and how much of it was computing."""
+    took = {path.stem: path.read_text("utf-8") for path in (folder / "logs" / "benchmarks").glob("*.tsv")}
+    took = {run: next(csv.DictReader(text.splitlines(), delimiter="\t")) for run, text in took.items()}
+    pairs = [
+        (row[SECONDS], took[f"{notebook}-{point}"])
+        for point, row in rows.items()
+        if row["state"] == "done" and f"{notebook}-{point}" in took
+    ]
+    if not pairs:
+        return ""
+    wall, processor = (sum(float(each[key]) for _, each in pairs) for key in ("s", "cpu_time"))
+    return (
+        f"== {len(pairs)} runs took {receipts.spoken(wall)} in all, one after the other, and "
+        f"{receipts.spoken(processor)} of a processor; {sum(seconds for seconds, _ in pairs) / wall:.0%} of "
+        "the time was computing, the rest start and pictures"
+    )
 
 
 def tell(name, folder):
     """Write table and picture; print what is done, what failed and why."""
-    rows = table(name, folder)
+    notebook, by_point = read(name)[0], table(name, folder)
+    rows = list(by_point.values())
     with (folder / "sweep.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
+        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     states = [row["state"] for row in rows]
@@ -157,9 +180,11 @@ def tell(name, folder):
             print("-- " + ", ".join(f"{key} {row[key]}" for key in list(row)[:-3]) + f": {row['state']}")
     said = f"== {name}: {states.count('done')} of {len(rows)} points done; {folder}/sweep.csv"
     if "done" in states:
-        draw(rows, list(rows[0])[-3], folder / "sweep.png", folder.name.partition("-")[0])
+        run = f"{notebook}-{next(point for point, row in by_point.items() if row['state'] == 'done')}"
+        record = json.loads((folder / "records" / f"{run}.json").read_text("utf-8"))
+        draw(rows, list(rows[0])[-3], folder / "sweep.png", record["provenance"]["data"]["kind"])
         said += f", {folder}/sweep.png"
-    print(said)
+    print(*filter(None, (said, spent(by_point, notebook, folder))), sep="\n")
 
 
 if __name__ == "__main__":

@@ -131,6 +131,7 @@ def test_the_table_has_what_records_say_and_why_a_point_is_not_done(sweep, tmp_p
     for number, (point, parameters) in enumerate(sweep.read("sweep-a")[1].items()):
         run = f"02_mdn_generator-{point}"
         record = {"nll_at_rest": {"held out": -number / 3}, "provenance": {"wall_seconds": 7.26}}
+        record["provenance"]["data"] = {"kind": "simulated"}
         asked = {"version": 1, "parameters": {"PROFILE": "sweep-a"} | parameters}
         (folder / "records" / f"{run}.json").write_text(json.dumps(record))
         if number < 4:  # with other epochs the last one is no answer any more
