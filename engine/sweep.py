@@ -86,16 +86,13 @@ def numbers_of(notebook):
     return sorted({*re.findall(r'profile\[\\"(\w+)\\"\]', text)} - {"minutes"})
 
 
-def state(name, folder, run, parameters):
+def state(folder, run, asked):
     """Return "done" if the run's receipt is there and says what is asked now; else why it is not done."""
     log = folder / "logs" / f"{run}.log"
     receipt, end = folder / "runs" / f"{run}.json", log.with_suffix(".end.json")
     if receipt.exists():
-        code, numbers = f"notebooks/{run.partition('-')[0]}.ipynb", profiles.get_profile(name)
         was = json.loads(receipt.read_text("utf-8"))
-        now = {"parameters": {"PROFILE": name} | parameters, "version": receipts.version(code)}
-        now["numbers"] = {each: numbers.get(each, before) for each, before in was["numbers"].items()}
-        if was == was | json.loads(json.dumps(now)):
+        if was == was | asked | {"numbers": was["numbers"] | asked["numbers"]}:  # it knows the data too
             return "done"
     told = json.loads(end.read_text("utf-8")) if end.exists() else {}
     if "error" in told:
@@ -107,10 +104,14 @@ def table(name, folder):
     """Return {point: row}: its parameters, the measure, the seconds of computing, its state."""
     notebook, points = read(name)
     measure, place = NOTEBOOKS[notebook]["tells"]
+    profile = json.loads(json.dumps(profiles.get_profile(name)))  # lists, as in a receipt
+    same = {"version": receipts.version(f"notebooks/{notebook}.ipynb")}
+    same |= {"numbers": {number: profile[number] for number in numbers_of(notebook)}}
     rows = {}
     for point, parameters in points.items():
         run = f"{notebook}-{point}"
-        row = parameters | {measure: None, SECONDS: None, "state": state(name, folder, run, parameters)}
+        asked = same | {"parameters": {"PROFILE": name} | parameters}
+        row = parameters | {measure: None, SECONDS: None, "state": state(folder, run, asked)}
         if row["state"] == "done":
             record = folder / "records" / f"{run}.json"
             value = json.loads(record.read_text("utf-8"))
@@ -136,7 +137,11 @@ def draw(rows, measure, path, kind):
     varied = [axis for axis in axes if axis != "SEED" and done[axis].nunique() > 1] or ["SEED"]
     done[varied[1:]] = done[varied[1:]].astype(str)  # colours that can be told apart
     where = dict(zip(("x", "hue", "col", "row"), varied, strict=False))
-    of_seeds = {"err_style": "bars", "errorbar": ("pi", 100)}  # from the least to the largest
+    of_seeds = {
+        "err_style": "bars",
+        "errorbar": ("pi", 100),
+        "estimator": "median",
+    }  # from the least to the largest
     grid = sns.relplot(
         done, **where, y=measure, kind="line", marker="o", height=3.2, facet_kws={"sharey": False}, **of_seeds
     )

@@ -135,7 +135,8 @@ def test_the_table_has_what_records_say_and_why_a_point_is_not_done(sweep, tmp_p
         asked = {"version": 1, "parameters": {"PROFILE": "sweep-a"} | parameters}
         (folder / "records" / f"{run}.json").write_text(json.dumps(record))
         if number < 4:  # with other epochs the last one is no answer any more
-            asked["numbers"] = {"generator_epochs": 2 + (number == 3), "data": "sha256:ab"}
+            numbers = {each: profiles.get_profile("sweep-a")[each] for each in sweep.numbers_of(run[:16])}
+            asked["numbers"] = numbers | {"generator_epochs": 2 + (number == 3), "data": "sha256:ab"}
             (folder / "runs" / f"{run}.json").write_text(json.dumps(asked))
         if number > 3:
             (folder / "logs" / f"{run}.log").write_text("")
