@@ -45,9 +45,7 @@ for argument in "$@"; do
     -h | --help) usage; exit ;;
     -n | --dry-run | --dryrun) dry=yes; passed+=(-n) ;;
     -*) passed+=("$argument") ;;
-    config/sweep-*.yaml | */config/sweep-*.yaml)
-      command=${argument##*/} command=${command%.yaml}
-      [[ -f config/$command.yaml ]] || refuse "$argument" ;;
+    *config/sweep-*.yaml) command=$(basename "$argument" .yaml); [[ -f config/$command.yaml ]] || refuse "$argument" ;;
     *results/*)
       target=${argument#"$PWD/"} target=${target#./} passed+=("$target")
       command=${target##*results/} command=${command%%/*} command=${command#simulated-}

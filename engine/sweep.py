@@ -145,7 +145,7 @@ def draw(rows, measure, path, kind):
     grid = sns.relplot(
         done, **where, y=measure, kind="line", marker="o", height=3.2, facet_kws={"sharey": False}, **of_seeds
     )
-    grid.set(ylabel=f"{measure} (nats per step)", xticks=sorted(done[varied[0]].unique()))
+    grid.set_ylabels(f"{measure} (nats per step)").set(xticks=sorted(done[varied[0]].unique()))
     grid.figure.set_layout_engine("constrained")
     if varied[1:]:
         sns.move_legend(grid, "outside right upper")
