@@ -9,7 +9,7 @@ usage() {
   cat <<'HELP'
 ./run_all.sh [quick|full|smoke]  run the notebooks that are not finished, write the report (default: quick)
 ./run_all.sh results/full/figures/06_nan.png  run only what this file needs
-./run_all.sh sweep config/sweep-example.yaml  run the points of a sweep, draw what they found (docs/sweeps.md)
+./run_all.sh sweep config/sweep-example.yaml  run the points of a grid, draw what they found (docs/sweeps.md)
 ./run_all.sh check [full|quick]  do the numbers of this run agree with the published ones?
 ./run_all.sh test                ruff, pytest, smoke and nbval: does everything still hold?
 ./run_all.sh lab                 open JupyterLab in the environment
