@@ -205,6 +205,16 @@ kind("report", "report", record=False, parameters=lambda w: {"FOLDER": config["f
      needs=runs(*(rule for rule in KINDS if KINDS[rule]["record"])),
      after=["05_results_and_figures", "00_quickstart"], writes=["REPORT.md"])
 
+if PROFILE.startswith("sweep-"):  # nothing but the points of config/sweep-*.yaml: see engine/sweep.py
+    import sweep
+
+    NOTEBOOK, POINTS = sweep.read(PROFILE)
+    KINDS.clear()
+    kind("sweep", f"{NOTEBOOK}-{{point}}", [{"point": point} for point in POINTS],
+         parameters=lambda w: POINTS[w.point], numbers=sweep.numbers_of(NOTEBOOK), memory=3000,
+         tells=sweep.NOTEBOOKS[NOTEBOOK]["tells"])
+    receipts.PLAN["profile"] = f"sweep config/{PROFILE}.yaml"
+
 
 def place(path, folder=RESULTS):
     """Where a result is: as it says, or in the folder of this profile."""
@@ -278,7 +288,7 @@ for each in KINDS.values():
     each["writes"] = list(each["writes"]) + [record_of(each["run"])] * each["record"]
     for job in each["jobs"]:
         run = each["run"].format(**job)
-        took = receipts.seconds(record_of(run))
+        took = receipts.seconds(record_of(run)) if workflow.dryrun else 0
         if took > 6 * minutes(each):  # else it was only told again, and knows no more of its computing
             receipts.PLAN["last"][run] = took
         ALL.append(receipt(run))

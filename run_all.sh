@@ -9,6 +9,7 @@ usage() {
   cat <<'HELP'
 ./run_all.sh [quick|full|smoke]  run the notebooks that are not finished, write the report (default: quick)
 ./run_all.sh results/full/figures/06_nan.png  run only what this file needs
+./run_all.sh sweep config/sweep-example.yaml  run the points of a grid, draw what they found (docs/sweeps.md)
 ./run_all.sh check [full|quick]  do the numbers of this run agree with the published ones?
 ./run_all.sh test                ruff, pytest, smoke and nbval: does everything still hold?
 ./run_all.sh lab                 open JupyterLab in the environment
@@ -37,7 +38,7 @@ refuse() {
 command=quick check='' fresh='' yes='' dry='' target='' before='' passed=()
 for argument in "$@"; do
   case $argument in
-    quick | full | smoke | test | lab | site) command=$argument ;;
+    quick | full | smoke | sweep | test | lab | site) command=$argument ;;
     check) check=yes ;;
     --fresh) fresh=yes ;;
     --yes) yes=yes ;;
@@ -45,6 +46,7 @@ for argument in "$@"; do
     -h | --help) usage; exit ;;
     -n | --dry-run | --dryrun) dry=yes; passed+=(-n) ;;
     -*) passed+=("$argument") ;;
+    *config/sweep-*.yaml) command=$(basename "$argument" .yaml); [[ -f config/$command.yaml ]] || refuse "$argument" ;;
     *results/*)
       target=${argument#"$PWD/"} target=${target#./} passed+=("$target")
       command=${target##*results/} command=${command%%/*} command=${command#simulated-}
@@ -56,6 +58,7 @@ for argument in "$@"; do
   before=$argument
 done
 
+if [[ $command == sweep ]]; then refuse "a sweep without its file, config/sweep-<name>.yaml"; fi
 if [[ -n $target && -n $fresh ]]; then
   echo "--fresh is for a whole profile: ./run_all.sh $command --fresh" >&2
   exit 2

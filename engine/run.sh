@@ -25,7 +25,8 @@ forget() {
 }
 
 run_profile() {
-  local profile=$1 base=${SENSEGEN_ROOT:+$SENSEGEN_ROOT/}results start=$SECONDS options data found
+  local profile=$1 base=${SENSEGEN_ROOT:+$SENSEGEN_ROOT/}results start=$SECONDS options data found failed=0
+  if [[ $profile == sweep-* ]]; then python engine/sweep.py check "$profile"; fi
   found=$(python engine/find_data.py "$profile") # another folder, and a loud word, if they are simulated
   read -r folder data <<<"$found"
   if [[ -n $target && $target != "$base/$folder"/* ]]; then
@@ -49,12 +50,15 @@ run_profile() {
     --rerun-incomplete --keep-incomplete # a run that was stopped goes on from its checkpoints
     --nolock # the Snakefile has a lock that no kill leaves behind
   )
+  if [[ $profile == sweep-* ]]; then options+=(--keep-going); fi
   # A SLURM without accounting has nothing to tell by sacct, and Snakemake would wait for ever.
   if [[ " ${passed[*]-} " == *slurm* ]] && ! sacct >/dev/null 2>&1; then
     options+=(--slurm-status-command squeue --slurm-init-seconds-before-status-checks 5)
   fi
   PYTHONPATH="$PWD/engine${PYTHONPATH:+:$PYTHONPATH}" \
-    .venv-engine/bin/python -m snakemake "${options[@]}" ${passed[@]+"${passed[@]}"}
+    .venv-engine/bin/python -m snakemake "${options[@]}" ${passed[@]+"${passed[@]}"} || failed=$?
+  if [[ $profile == sweep-* && -z $dry ]]; then python engine/sweep.py tell "$profile" "$base/$folder"; fi
+  if ((failed)) || [[ $profile == sweep-* ]]; then return "$failed"; fi
   [[ -n $dry$target || ! -f results/expected/$folder.json ]] || python -m sensegen_utils.report.expected check "$folder" --brief
   [[ -n $dry$target ]] || python engine/costs.py "$profile" "$((SECONDS - start))" "$base/$folder"
 }

@@ -32,7 +32,13 @@ PROFILES = {name: {"subjects": SUBJECTS} | _read(name) for name in ("smoke", "qu
 
 
 def get_profile(name):
-    """Return the numbers of a profile; raise ValueError, which lists the profiles, for an unknown name."""
+    """Return the numbers of a profile; raise ValueError, which lists the profiles, for an unknown name.
+
+    A sweep has those of the profile that its file, config/sweep-*.yaml, names, but for those that it changes.
+    """
+    if name.startswith("sweep-"):
+        sweep = _read(name)
+        return _get("profile", sweep["profile"], PROFILES) | sweep["numbers"]
     return _get("profile", name, PROFILES)
 
 
@@ -56,3 +62,9 @@ def run_name(signal, lstm_units, lstm_layers, seed, sigma_floor=SIGMA_FLOOR, var
     """Return the name of one training run, for its files; what is not the default is part of it."""
     floor = "" if sigma_floor == SIGMA_FLOOR else f"-floor{sigma_floor:g}"
     return f"{signal}-{lstm_layers}x{lstm_units}-seed{seed}{floor}{f'-{variant}' * bool(variant)}"
+
+
+def window_run_name(model, seed, steps=128, components=24):
+    """The same for a run on the true time axis."""
+    changed = f"-{steps}steps" * (steps != 128) + f"-{components}components" * (components != 24)
+    return f"{model}{changed}-seed{seed}"

@@ -22,7 +22,7 @@ from tests import public_model
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PARAMETERS = {
     *("PROFILE", "SEED", "SIGNAL", "LSTM_UNITS", "LSTM_LAYERS", "FLOOR", "EPOCHS", "VARIANT"),
-    *("MODEL", "STEPS", "SENSOR", "CLONE", "ANEW", "VERSION"),
+    *("MODEL", "STEPS", "COMPONENTS", "SENSOR", "CLONE", "ANEW", "VERSION"),
 }
 IGNORED_AT_MOST = 12
 

@@ -173,3 +173,12 @@ def test_a_file_of_pamap2_is_known(tmp_path):
     assert len(sensor["values"]) == 399 and [line for line, _ in sensor["gaps"]] == [52]
     assert np.allclose(sensor["values"][0, [0, 3, 6]], rows[0, [4, 10, 21]])
     assert "1 samples without a value are left out" in " ".join(sensor["notes"])
+
+
+def test_a_label_of_numbers_and_then_of_text_keeps_its_zeros(tmp_path):
+    rows = 140_000  # pandas reads so many of ten columns in three pieces
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(rows, 9)).round(3)).add_prefix("x")
+    table["state"] = np.repeat(["01", "A"], rows // 2)
+    table.to_csv(tmp_path / "long.csv", index=False)
+    sensor = read_sensor(tmp_path / "long.csv", rate=50, label="state")
+    assert sorted(set(sensor["label"])) == ["01", "A"]

@@ -131,7 +131,7 @@ class LogHandler(LogHandlerBase):
             f"== FAILED: {name}; the traceback stands above, all that it said in {', '.join(record.log)}",
             f"== To go on from the last checkpoint: {again}   To start again: {again} --fresh",
         ]
-        if self.started:
+        if self.started and not receipts.PLAN["profile"].startswith("sweep"):  # there, the others go on
             lines.append(
                 f"== This ends when what runs is done: {', '.join(self.runs[j][1] for j in self.started)}"
             )

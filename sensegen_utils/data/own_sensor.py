@@ -221,7 +221,7 @@ def _channels(fields, left, channels, array):
         channels = left if channels is None else channels
         if not len(channels):
             raise ValueError("no column is left for the channels. Name them: channels=[...].")
-        return pd.DataFrame({name: _get(fields, name, "channels") for name in channels})
+        return pd.DataFrame({name: _get(fields, name, "channels") for name in channels}, copy=False)
     if array is None and len(left) != 1:
         shapes = ", ".join(f"{name!r} {fields[name].shape}" for name in left) or "none"
         raise ValueError(f"which array holds the channels? Choose one with array=...: {shapes}.")
