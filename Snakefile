@@ -98,7 +98,7 @@ GENERATORS += [
     wildcards(run, S + run["seed"], variant="-standardised") for run in p.STANDARDISED_RUNS[: N["standardised_runs"]]
 ]
 WINDOW_SEEDS = range(S, S + N["window_seeds"])
-WINDOWS = [{"model": model, "seed": seed} for model in p.WINDOW_MODELS for seed in WINDOW_SEEDS]
+WINDOWS = [{"model": model, "seed": seed} for model in N["window_models"] for seed in WINDOW_SEEDS]
 
 kind("data_preparation", "01_data_preparation",
      writes=["figures/01_activities.png", "figures/01_two_axes.png"],
@@ -179,7 +179,7 @@ OF_MODEL = dict(
     needs=[f"07_true_time_axis-{{model}}-seed{seed}" for seed in WINDOW_SEEDS],
     also=[f"models/{{model}}-seed{seed}.keras" for seed in WINDOW_SEEDS],
     parameters=lambda w: {"MODEL": w.model}, memory=4000)
-MODELS = [{"model": model} for model in p.WINDOW_MODELS]
+MODELS = [{"model": model} for model in N["window_models"]]
 kind("fidelity", "08_fidelity-{model}", MODELS, **OF_MODEL,
      numbers=["subjects", "window_seeds", "contenders", "judged_windows", "judge_networks_epochs",
               "timegan_iterations"],
