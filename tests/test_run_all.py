@@ -29,6 +29,7 @@ def test_help_names_every_command():
         "smoke",
         "test",
         "lab",
+        "explore",
         "-n",
         "--cores",
         "--fresh",

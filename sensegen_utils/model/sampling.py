@@ -219,7 +219,7 @@ def _compiled_loop(generator, whitened, sigma_floor, size):
         if whitened:
             mean, offset, floor = (tf.matmul(one_hot, own[name]) for name in ("mean", "offset", "floor"))
         t = tf.constant(0)
-        while t < steps:  # for `tf.range` XLA takes ``steps`` for a constant, and compiles anew for each length
+        while t < steps:  # with `tf.range` XLA takes ``steps`` for a constant, and compiles anew for others
             hidden, new_states = left, []
             if whitened:
                 last = (history[:, -channels:] + offset) / own["deviation"]
