@@ -1,6 +1,6 @@
 """Notebook 10 in a real browser: in JupyterLab, and as the page of ./run_all.sh explore."""
 
-import contextlib
+import functools
 import os
 import re
 import shutil
@@ -8,11 +8,12 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+import warnings
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 
 from sensegen_utils.data.uci_har import archive_at_hand, load_har
@@ -36,18 +37,25 @@ SLIDERS = [
     "turn gravity (°)",
 ]
 HANDLE = '.widget-slider:has(.widget-label:text-is("{}")) .noUi-handle'
-# From a key on a slider to the last picture that it changes: milliseconds.
+# From a key on a slider to the first picture that it changes, and to the last: milliseconds.
 MOVE = """([handle, key]) => new Promise(done => {
-    const picture = document.querySelector("img.picture-gravity"), start = performance.now();
-    new MutationObserver((_, observer) => {
-        observer.disconnect();
-        picture.decode().then(() => requestAnimationFrame(() => done(performance.now() - start)));
-    }).observe(picture, {attributes: true, attributeFilter: ["src"]});
+    const waits = [], start = performance.now();
+    const observer = new MutationObserver(changes => changes.forEach(({target}) => {
+        target.decode().then(() => requestAnimationFrame(() => {
+            waits.push(performance.now() - start);
+            if (target.matches(".picture-gravity")) { observer.disconnect(); done([waits[0], waits.at(-1)]); }
+        }));
+    }));
+    for (const picture of document.querySelectorAll("img[class*=picture-]"))
+        observer.observe(picture, {attributes: true, attributeFilter: ["src"]});
     handle.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
 })"""
 SESSION = "window.jupyterapp?.shell?.currentWidget?.context?.sessionContext?.session"
 CONNECTED = f"{SESSION}?.kernel?.connectionStatus === 'connected'"
-BYTES = "async image => Array.from(new Uint8Array(await (await fetch(image.src)).arrayBuffer()))"
+DIGEST = """async image => {
+    const bytes = await (await fetch(image.src)).arrayBuffer();
+    return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).join();
+}"""
 
 
 def free_port():
@@ -148,23 +156,15 @@ def pages(servers):
         browser.close()
 
 
-def processor_time():
-    """Seconds that servers, kernels and browser have computed so far."""
-    times = []
-    for each in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            times += each.cpu_times()[:2]
-    return sum(times)
-
-
+@functools.cache
 def measured_there():
     return archive_at_hand() is not None and load_har()["kind"] != "simulated"
 
 
 def pictures(page):
-    """What is shown, by name."""
+    """The sha256 of each picture, by name."""
     names = ["generated", "spectrum", "innovations", "gravity"] + ["measured"] * measured_there()
-    return {name: bytes(page.locator(f"img.picture-{name}").evaluate(BYTES)) for name in names}
+    return {name: page.locator(f"img.picture-{name}").evaluate(DIGEST) for name in names}
 
 
 def choose(page, control, option):
@@ -177,19 +177,16 @@ def choose(page, control, option):
 @pytest.mark.parametrize("name", ["page", "lab"])
 def test_every_control_changes_the_picture_and_files_are_saved(name, pages, root, record_testsuite_property):
     page, errors = pages[name]
-    milliseconds = {}
+    waits = {}
     for slider in SLIDERS:
         handle = page.locator(HANDLE.format(slider)).element_handle()
-        before, busy = pictures(page), processor_time()
-        took = [page.evaluate(MOVE, [handle, f"Arrow{side}"]) for side in ("Right", "Right", "Left", "Right")]
-        milliseconds[slider] = [round(1000 * (processor_time() - busy) / len(took)), *map(round, took)]
+        before = pictures(page)
+        waits[slider] = [
+            page.evaluate(MOVE, [handle, f"Arrow{side}"]) for side in ("Right", "Right", "Left", "Right")
+        ]
         after = pictures(page)
         changed = {each for each in after if after[each] != before[each]}
         assert changed >= ({"gravity"} if "gravity" in slider else {"generated", "spectrum"})
-    record_testsuite_property(f"{name}: computing, then each wait, ms", milliseconds)
-    # On a free machine a wait is no longer than the computing; on a busy one it tells of the others, too.
-    slow = {slider: each for slider, each in milliseconds.items() if min(each) >= 300}
-    assert not slow, f"milliseconds of computing, then of each wait for the picture: {slow}"
     walking = pictures(page)
     choose(page, "activity", "SITTING")
     sitting = pictures(page)
@@ -222,3 +219,11 @@ def test_every_control_changes_the_picture_and_files_are_saved(name, pages, root
         page.locator(".widget-html", has_text=re.compile("[012] of 2 right")).wait_for()
     assert not errors
     assert "Traceback" not in page.content() + (root / f"{name}.log").read_text()
+    first = {slider: round(min(each[0] for each in moves)) for slider, moves in waits.items()}
+    last = {slider: round(min(each[1] for each in moves)) for slider, moves in waits.items()}
+    told = f"{name}: milliseconds to the first picture {first}, to the last {last}"
+    record_testsuite_property(name, told)
+    if os.getloadavg()[0] > 2 * os.cpu_count():
+        warnings.warn(f"this machine is too busy to judge the waits. {told}", stacklevel=1)
+    else:
+        assert max(first.values()) < 300, told
