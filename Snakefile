@@ -43,7 +43,7 @@ KINDS = {}
 
 def folder_of(run):
     """The folder of a run's receipt, record and log."""
-    return OWN if run.startswith(("00_", "09_")) else RESULTS
+    return OWN if run.startswith(("00_", "09_", "10_")) else RESULTS
 
 
 def kind(rule, run, jobs=({},), **what):
@@ -193,6 +193,8 @@ SIX = "full/models/six-seed0.keras"  # comes with the repository; the full profi
 kind("quickstart", "00_quickstart", record=False, archive=False, also=[f"{BASE}/{SIX}"],
      after=["07_true_time_axis-six-seed0"] * (RESULTS == f"{BASE}/full"),
      writes=["figures/00_quickstart.png"])
+kind("explorer", "10_explorer", record=False, archive=False, also=[f"{BASE}/{SIX}"],
+     after=["07_true_time_axis-six-seed0"] * (RESULTS == f"{BASE}/full"))
 kind("your_own_sensor", "09_your_own_sensor", archive=False,
      numbers=["sensor_epochs", "judge_networks_epochs"],
      writes=[f"figures/09_{name}-basic_motions-seed{S}.png" for name in ("loss", "samples", "judges")],

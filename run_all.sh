@@ -14,6 +14,7 @@ usage() {
 ./run_all.sh test                ruff, pytest, smoke and nbval: does everything still hold?
 ./run_all.sh lab                 open JupyterLab in the environment
 ./run_all.sh site                build and check this repository as a web site, site/_build/html
+./run_all.sh explore             open notebook 10 as a page: synthetic motion to play with (--no-browser, --port 8866)
 ./run_all.sh --help              this text
 
 -n         only say what would run, why, and how long it takes
@@ -38,7 +39,7 @@ refuse() {
 command=quick check='' fresh='' yes='' dry='' target='' before='' passed=()
 for argument in "$@"; do
   case $argument in
-    quick | full | smoke | sweep | test | lab | site) command=$argument ;;
+    quick | full | smoke | sweep | test | lab | site | explore) command=$argument ;;
     check) check=yes ;;
     --fresh) fresh=yes ;;
     --yes) yes=yes ;;
@@ -69,11 +70,12 @@ export TF_CPP_MIN_LOG_LEVEL=3 PYTHONUNBUFFERED=1
 if [[ -n $check ]]; then exec python -m sensegen_utils.report.expected check "$command"; fi
 case $command in
   lab) exec jupyter lab --notebook-dir notebooks ;;
+  explore) explore ${passed[@]+"${passed[@]}"} ;;
   test)
     prepare_engine
     ruff check .
     ruff format --check .
-    timed pytest pytest -n 2 --dist loadgroup tests
+    timed pytest pytest -rs -n 2 --dist loadgroup tests # -rs: and why some were left out
     fresh=yes
     run_profile smoke
     timed nbval compare_notebooks ;;

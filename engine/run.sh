@@ -63,6 +63,12 @@ run_profile() {
   [[ -n $dry$target ]] || python engine/costs.py "$profile" "$((SECONDS - start))" "$base/$folder"
 }
 
+# Notebook 10 as a page, for this machine only; the options go to Voila, which finds our template in engine/.
+explore() {
+  export JUPYTER_PATH="$PWD/engine${JUPYTER_PATH:+:$JUPYTER_PATH}"
+  exec voila notebooks/10_explorer.ipynb --template page --Voila.ip=127.0.0.1 "$@"
+}
+
 # The outputs in notebooks/ are the full results on the official archive. With other data only those notebooks
 # can be compared that need no archive: their parameters cell has the tag no-archive.
 compare_notebooks() {

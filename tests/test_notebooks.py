@@ -54,6 +54,7 @@ def test_numbered_without_gap():
         "08",
         "08b",
         "09",
+        "10",
     ]
 
 

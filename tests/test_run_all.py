@@ -30,6 +30,7 @@ def test_help_names_every_command():
         "test",
         "lab",
         "site",
+        "explore",
         "-n",
         "--cores",
         "--fresh",

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -54,6 +55,15 @@ def test_the_first_steps_of_a_longer_sample_are_the_same(random_generator):
     longer = sample_series(random_generator, 3, 2 * sampling.STEPS_AT_ONCE + 10, seed=7)
     for steps in (1, sampling.STEPS_AT_ONCE, sampling.STEPS_AT_ONCE + 1):
         np.testing.assert_array_equal(sample_series(random_generator, 3, steps, seed=7), longer[:, :steps])
+
+
+def test_another_length_is_not_compiled_anew():
+    generator, took = build_generator(16, 2, batch_size=4), []
+    for steps in (40, 41, 57, sampling.STEPS_AT_ONCE + 9):
+        start = time.perf_counter()
+        sample_series(generator, 2, steps, seed=7)
+        took.append(time.perf_counter() - start)
+    assert max(took[1:]) < took[0] / 3, "only the first draw waits for XLA"
 
 
 def test_blocks_of_series_do_not_depend_on_cores_or_each_other(random_generator, monkeypatch):

@@ -60,8 +60,22 @@ def load_har(archive=None):
 def find_archive():
     """Return the path of the archive (zip or extracted folder), or None if none is here and none can be had.
 
-    Looks at ``$SENSEGEN_HAR_ARCHIVE``, then into ``data/``, then downloads. Raises ArchiveError if the
-    variable names nothing that exists.
+    Looks where `archive_at_hand` looks, then downloads. Raises ArchiveError as it does.
+    """
+    if found := archive_at_hand():
+        return found
+    try:
+        return download(files.DATA / f"{layout.FOLDER}.zip")
+    except (OSError, ArchiveError) as error:
+        print(error)
+        return None
+
+
+def archive_at_hand():
+    """Return the path of the archive (zip or extracted folder) without a download, or None.
+
+    Looks at ``$SENSEGEN_HAR_ARCHIVE``, then into ``data/``. Raises ArchiveError if the variable names nothing
+    that exists.
     """
     if given := os.environ.get("SENSEGEN_HAR_ARCHIVE"):
         if Path(given).exists():
@@ -72,11 +86,7 @@ def find_archive():
     for path in [*sorted(files.DATA.glob("[!.]*.zip")), files.DATA / layout.FOLDER]:
         if path.exists() and path.name != layout.SIMULATED_NAME:
             return path
-    try:
-        return download(files.DATA / f"{layout.FOLDER}.zip")
-    except (OSError, ArchiveError) as error:
-        print(error)
-        return None
+    return None
 
 
 def validate(har):

@@ -218,7 +218,8 @@ def _compiled_loop(generator, whitened, sigma_floor, size):
         floor = sigma_floor
         if whitened:
             mean, offset, floor = (tf.matmul(one_hot, own[name]) for name in ("mean", "offset", "floor"))
-        for t in tf.range(steps):
+        t = tf.constant(0)
+        while t < steps:  # with `tf.range` XLA takes ``steps`` for a constant, and compiles anew for others
             hidden, new_states = left, []
             if whitened:
                 last = (history[:, -channels:] + offset) / own["deviation"]
@@ -245,6 +246,7 @@ def _compiled_loop(generator, whitened, sigma_floor, size):
                 centred = tf.reduce_sum(of_labels * one_hot[:, :, None], axis=1)
                 history, value = tf.concat([history[:, channels:], centred], 1), centred + mean
             drawn = drawn.write(t, value)
+            t += 1
         return (history, left, states), drawn.stack()
 
     return run, [[tf.zeros((size, layer.units))] * 2 for layer in lstm_layers]
