@@ -31,6 +31,7 @@ def test_help_names_every_command():
         "lab",
         "site",
         "explore",
+        "sweep",
         "-n",
         "--cores",
         "--fresh",
