@@ -189,6 +189,11 @@ kind("use_and_privacy", "08b_use_and_privacy-{model}", MODELS, **OF_MODEL,
      numbers=["subjects", "window_seeds", "contenders", "judged_windows", "dtw_windows", "real_sizes",
               "synthetic_shares", "mixing_seeds"],
      writes=["figures/08b_mixing-{model}.png"], tells=("contenders judged", "rows"))
+# Not in quick, where two minutes count.
+kind("stronger_judges", "08c_stronger_judges-{model}", MODELS if PROFILE != "quick" else [],
+     needs=[f"07_true_time_axis-{{model}}-seed{S}"], also=[f"models/{{model}}-seed{S}.keras"],
+     parameters=lambda w: {"MODEL": w.model}, numbers=["subjects", "judged_windows"],
+     writes=["figures/08c_judges-{model}.png"], memory=4000, tells=("contenders and judges", "rows"))
 SIX = "full/models/six-seed0.keras"  # comes with the repository; the full profile trains it anew
 kind("quickstart", "00_quickstart", record=False, archive=False, also=[f"{BASE}/{SIX}"],
      after=["07_true_time_axis-six-seed0"] * (RESULTS == f"{BASE}/full"),

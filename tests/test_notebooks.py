@@ -53,6 +53,7 @@ def test_numbered_without_gap():
         "07b",
         "08",
         "08b",
+        "08c",
         "09",
         "10",
     ]

@@ -4,6 +4,7 @@ import pytest
 from people import ALL, HELD_OUT, OTHERS, TRAIN, check_json_and_same_again, people
 
 from sensegen_utils.judge import contenders, two_sample
+from sensegen_utils.judge.checks import KINDS, held_out, paired_p
 from sensegen_utils.model.discriminator import build_discriminator
 
 
@@ -52,6 +53,15 @@ class TestJudges:
         assert verdict["accuracy"] > 0.9 and verdict["auc"] > 0.95
         assert verdict["score"] == pytest.approx(verdict["accuracy"] - 0.5)
 
+    @pytest.mark.parametrize("kind", ["rocket", "quant", "trees"])
+    def test_the_strong_members_catch_right_moments_and_not_real_people(self, kind):
+        real, test_real, source, test_source = self.walks
+        fakes = ar1(source, 0), ar1(test_source, 1)
+        caught = two_sample.judge(kind, real, fakes[0], test_real, fakes[1], kernels=504)
+        assert caught["accuracy"] > 0.9 and caught["training_accuracy"] > 0.95 and caught["auc"] > 0.95
+        like = [two_sample.judge(kind, real, source, test_real, test_source, kernels=504) for _ in range(2)]
+        assert like[0] == like[1] and like[0]["score"] < 0.1
+
     def test_no_judge_tells_real_from_real_and_the_same_seed_says_the_same(self):
         real, test_real, source, test_source = self.walks
         for kind in ("cnn", "features"):
@@ -60,6 +70,35 @@ class TestJudges:
             ]
             assert verdicts[0] == verdicts[1]
             assert verdicts[0]["score"] < 0.1 and abs(verdicts[0]["auc"] - 0.5) < 0.1
+
+    def test_the_accuracy_of_a_volunteer_is_that_of_its_rows(self):
+        real, test_real, source, test_source = (x[:60] for x in self.walks)
+        fake = np.concatenate(
+            [ar1(test_source[:30], 1), test_source[30:]]
+        )  # the fakes of volunteer 2 are real
+        whose = np.repeat([1, 2], 30)
+        sets = real, ar1(source, 0), test_real, fake
+        found = two_sample.judge("features", *sets, test_subject=whose)
+        people = found["by_volunteer"]
+        assert people["1"] > 0.9 and abs(people["2"] - 0.5) < 0.1
+        assert found["accuracy"] == pytest.approx((people["1"] + people["2"]) / 2)
+        both = two_sample.judge("features", *sets, test_subject=np.stack([whose, whose[::-1] + 2]))
+        assert both["by_volunteer"] == people | {"3": people["2"], "4": people["1"]}
+        assert "by_volunteer" not in two_sample.judge("features", *sets)
+
+    def test_across_people_every_volunteer_is_asked_once_about_what_others_taught(self, monkeypatch):
+        real, fake, subject = TRAIN[0][:60, :, :1], ar1(OTHERS[0][:60, :, :1], 0), np.repeat([1, 2, 3, 4], 15)
+        told, judge = [], two_sample.judge
+        monkeypatch.setattr(two_sample, "judge", lambda *a, **how: told.append(a) or judge(*a, **how))
+        found = two_sample.judge_across("features", real, fake, subject)
+        assert sorted(found["by_volunteer"]) == ["1", "2", "3", "4"] and found["accuracy"] > 0.8
+        assert found["accuracy"] == pytest.approx(np.mean(list(found["by_volunteer"].values())))
+        assert found["score"] == pytest.approx(found["accuracy"] - 0.5) and len(told) == 3
+        for _, taught, taught_fake, asked, _, known, whose in told:
+            assert len(taught) == len(taught_fake) == len(known) and not set(known) & set(whose)
+            assert len(taught) + len(asked) == 60
+        like = two_sample.judge_across("features", real, HELD_OUT[0][:60, :, :1], subject)
+        assert like["score"] < 0.2
 
     def test_a_judge_that_did_not_learn_shows_in_its_training_accuracy(self):
         real, test_real, *_ = self.walks
@@ -75,9 +114,9 @@ class TestJudges:
 
     def test_whole_volunteers_are_kept_for_early_stopping(self):
         subject = np.repeat(np.arange(10), 7)
-        held = two_sample._held_out(70, subject, seed=0)
+        held = held_out(70, subject, seed=0)
         assert held.sum() == 14 and len(np.unique(subject[held])) == 2
-        assert two_sample._held_out(70, None, seed=0).sum() == 14
+        assert held_out(70, None, seed=0).sum() == 14
 
     def test_what_judges_refuse(self):
         real, fake = TRAIN[0][:20], TRAIN[0][20:40]
@@ -85,12 +124,22 @@ class TestJudges:
             two_sample.judge("features", real, fake[1:], real, fake)
         with pytest.raises(ValueError, match="20 real and 19 fake windows: the two must be balanced"):
             two_sample.judge("features", real, fake, real, fake[1:])
-        with pytest.raises(ValueError, match="Unknown judge 'resnet'. There are: features, report, cnn"):
+        with pytest.raises(
+            ValueError, match="Unknown judge 'resnet'. There are: rocket, quant, trees, features, cnn, report"
+        ):
             two_sample.judge("resnet", real, fake, real, fake)
         with pytest.raises(ValueError, match="at least two volunteers"):
             two_sample.judge("cnn", real, fake, real, fake, subject=np.ones(20))
         with pytest.raises(ValueError, match="19 subjects for 20 real windows"):
             two_sample.judge("cnn", real, fake, real, fake, subject=np.ones(19))
+
+    def test_a_paired_test_sees_what_holds_for_every_volunteer_only(self):
+        theirs = {str(who): 0.5 + 0.01 * who for who in range(9)}
+        ours = {who: accuracy + 0.1 for who, accuracy in theirs.items()}
+        assert paired_p(ours, theirs) == 1 / 512 and paired_p(theirs, ours) == 1
+        mixed = {who: accuracy + 0.1 * (-1) ** int(who) for who, accuracy in theirs.items()}
+        assert paired_p(mixed, theirs) > 0.3
+        assert list(KINDS)[-1] == "report" and len(KINDS) == 6
 
     def test_results_are_json_and_the_same_again(self):
         sets = HELD_OUT[0][:60], TRAIN[0][:60], OTHERS[0][:60], TRAIN[0][60:120]

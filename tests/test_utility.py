@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 from people import ALL, HELD_OUT, TRAIN, check_distance, check_json_and_same_again
+from sklearn.linear_model import RidgeClassifier
+from sklearn.preprocessing import StandardScaler
 
 from sensegen_utils.judge import utility
 
@@ -30,3 +32,40 @@ def test_forest_learns_activities_and_names_them():
     assert half["accuracy"] < 0.55 and half["f1"]["5"] == 0
     with pytest.raises(ValueError, match="419 labels for 420 windows"):
         utility.tstr(TRAIN[0], TRAIN[1][1:], *HELD_OUT)
+
+
+def test_rocket_learns_activities_sees_time_and_names_adherence():
+    found = utility.tstr(*TRAIN, *HELD_OUT, kind="rocket", kernels=504)
+    assert found["accuracy"] > 0.95
+    shuffled = utility.tstr(*TRAIN, *ALL["shuffled time"], kind="rocket", kernels=504)  # TRTS
+    assert shuffled["accuracy"] < found["accuracy"] - 0.2
+    asked_wrongly = utility.tstr(*TRAIN, HELD_OUT[0], 7 - HELD_OUT[1], kind="rocket", kernels=504)
+    assert asked_wrongly["accuracy"] < 0.1
+
+
+def test_features_of_intervals_and_convolutions_have_one_row_a_window():
+    for channels in (1, 6):
+        windows = TRAIN[0][:20, :, :channels]
+        quantiles = utility.quant_features(windows)
+        assert quantiles.shape == (20, 1160 * channels) and np.isfinite(quantiles).all()
+        assert quantiles[:, 0] == pytest.approx(windows[:, :, 0].min(axis=1))
+        features = utility.rocket_features(windows, TRAIN[0][:, :, :channels], kernels=504)
+        assert features.shape == (20, 504) and 0 <= features.min() <= features.max() <= 1
+    assert utility.quant_features(windows[:, :16]).shape[1] < 1160 * 6
+    same = utility.rocket_features(windows[:5], TRAIN[0], kernels=504)
+    assert (same == features[:5]).all(), "features do not depend on the windows beside them"
+
+
+@pytest.mark.parametrize("rows", [40, 400], ids=["fewer rows than features", "more"])
+def test_ridge_is_sklearns_with_the_penalty_of_the_held_out_rows(rows):
+    rng = np.random.default_rng(0)
+    features, other = rng.normal(3, 2, (rows, 60)), rng.normal(3, 2, (30, 60))
+    strength = features @ rng.normal(size=60) + rng.normal(0, 5, rows)
+    labels = np.digitize(strength, np.quantile(strength, (0.3, 0.6))) + 1
+    held = np.arange(rows) % 5 == 0
+    scores = utility.fit_ridge(features, labels, held, penalties=(50,))
+    scaler = StandardScaler().fit(features)
+    theirs = RidgeClassifier(alpha=50).fit(scaler.transform(features), labels)
+    assert scores(other) == pytest.approx(theirs.decision_function(scaler.transform(other)), abs=1e-8)
+    least = utility.fit_ridge(features, labels, held, penalties=(1e9, 50, 1e12))
+    assert least(other) == pytest.approx(scores(other))

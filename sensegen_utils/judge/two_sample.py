@@ -3,57 +3,95 @@
 All raise ValueError for windows that `check_windows` refuses.
 """
 
+import logging
+
 import keras
 import numpy as np
+from aeon.transformations.collection.feature_based import Catch22
 from keras import layers
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sensegen_utils.judge.checks import check_windows, standardised
-from sensegen_utils.judge.utility import activity_features
+from sensegen_utils.judge.checks import KINDS, check_windows, held_out, standardised
+from sensegen_utils.judge.utility import activity_features, fit_ridge, quant_features, rocket_features
 from sensegen_utils.model.discriminator import BATCH, LEARNING_RATE, build_discriminator
 from sensegen_utils.model.training import set_seed
 
+logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of every judge that is built
 
-def judge(kind, train_real, train_fake, test_real, test_fake, subject=None, epochs=30, seed=0):
+
+def judge(
+    kind, train_real, train_fake, test_real, test_fake, subject=None, test_subject=None, epochs=30, seed=0,
+    kernels=5000,
+):  # fmt: skip
     """Train a judge to tell real from generated windows, and test it on people it has not met.
 
-    ``kind`` is "report", the report's D; "cnn", a small residual network; or "features", logistic regression
-    on `activity_features`. ``test_real`` should be of other volunteers than ``train_real``, ``test_fake``
-    fresh samples. Networks see windows standardised by ``train_real``. For them a fifth is held out: the
-    weights with the least loss there are kept, and ``epochs`` / 3 without a better one end the training.
-    ``subject`` (n,) of ``train_real`` holds out whole volunteers, since half-overlapping windows would leak.
+    ``kind`` is one of `checks.KINDS`: "rocket", a ridge classifier on ``kernels`` random convolutions;
+    "quant", randomised trees on `quant_features`; "trees", boosted trees on `activity_features` and Catch22;
+    "features", logistic regression on `activity_features`; "cnn", a small residual network; or "report", the
+    report's D.
+    ``test_real`` should be of other volunteers than ``train_real``, ``test_fake`` fresh samples. For "rocket"
+    a fifth is held out to choose the penalty, for networks to choose the weights with the least loss there;
+    ``epochs`` / 3 without a better one end their training. ``subject`` (n,) of ``train_real`` holds out whole
+    volunteers, since half-overlapping windows would leak.
 
-    Returns "accuracy"; "score", |0.5 - accuracy|, 0 for fakes that nobody can tell; "auc"; and
-    "training_accuracy", near 0.5 if the judge has not learnt, or the fakes are real. Blind to copies of the
-    training set. Raises ValueError for an unknown kind, for a ``subject`` of another length or with a single
-    volunteer, and unless there are as many real as fake windows: else chance would not be 0.5.
+    Returns "accuracy"; "score", |0.5 - accuracy|, 0 for fakes that nobody can tell; "auc";
+    "training_accuracy", near 0.5 if the judge has not learnt, or the fakes are real; and with
+    ``test_subject`` "by_volunteer", the accuracy on the real windows of each test volunteer and the fakes in
+    the same rows. ``test_subject`` is (n,), or (2, n) where the fakes are people's too, and count likewise.
+    Blind to copies of the training set. Raises ValueError for an unknown kind, for a ``subject`` of another
+    length or with a single volunteer, and unless there are as many real as fake windows: else chance would
+    not be 0.5.
     """
     check_windows(train_real, train_fake, test_real, test_fake)
     _check_balance(train_real, train_fake)
     _check_balance(test_real, test_fake)
+    if kind not in KINDS:
+        raise ValueError(f"Unknown judge {kind!r}. There are: {', '.join(KINDS)}.")
     train, test = np.concatenate([train_real, train_fake]), np.concatenate([test_real, test_fake])
     labels, truth = np.repeat([1, 0], len(train_real)), np.repeat([1, 0], len(test_real))
-    if kind == "features":
-        # Scaled by both: a broken fake may lie a thousand deviations of the real ones away.
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        model.fit(activity_features(train), labels)
-        fitted, scores = (model.predict_proba(activity_features(x))[:, 1] for x in (train, test))
-    else:
+    held = np.tile(held_out(len(train_real), subject, seed), 2)
+    if kind in ("cnn", "report"):
         train, test = (x.astype(np.float32) for x in standardised(train_real, train, test))
-        held = np.tile(_held_out(len(train_real), subject, seed), 2)
-        kept, train, labels = (train[held], labels[held, None]), train[~held], labels[~held]
-        model = _fit(kind, train, labels[:, None], kept, epochs, seed)
-        fitted, scores = (_outputs(model, x)[:, 0] for x in (train, test))
-    accuracy, training = (float(((s > 0.5) == y).mean()) for s, y in ((scores, truth), (fitted, labels)))
-    auc = float(roc_auc_score(truth, scores))
-    return {"accuracy": accuracy, "score": abs(0.5 - accuracy), "auc": auc, "training_accuracy": training}
+        networks = {"report": (build_discriminator, LEARNING_RATE), "cnn": (build_cnn_judge, 1e-3)}
+        model = fit_network(*networks[kind], train, labels[:, None], held, epochs, seed)
+        train, labels = train[~held], labels[~held]
+        fitted, scores = (outputs(model, x)[:, 0] for x in (train, test))
+    else:
+        train, test = (_features_for(kind, x, train_real, kernels, seed) for x in (train, test))
+        fitted, scores = map(_fit_classifier(kind, train, labels, held, seed), (train, test))
+    right = ((scores > 0.5) == truth).reshape(2, -1).mean(axis=0)  # of the real and the fake window of a row
+    accuracy, training = float(right.mean()), float(((fitted > 0.5) == labels).mean())
+    found = {"accuracy": accuracy, "score": abs(0.5 - accuracy), "auc": float(roc_auc_score(truth, scores))}
+    whose = np.atleast_2d([] if test_subject is None else test_subject)
+    people = {str(who): float(right[side == who].mean()) for side in whose for who in np.unique(side)}
+    return found | {"training_accuracy": training} | ({"by_volunteer": people} if people else {})
 
 
-def build_cnn_judge(channels):
-    """Build the strong judge, a residual network in time. Input (batch, steps, channels), output P(real).
+def judge_across(kind, real, fake, subject, folds=3, **how):
+    """Teach a judge some people and ask it about others: so it knows people whom the generator never met.
+
+    ``subject`` (n,) are the volunteers of ``real``, divided into ``folds`` or as many as there are; fakes go
+    with their rows. ``how`` are `judge`'s other arguments. Returns what `judge` returns, over all windows.
+    """
+    people, parts = {}, []
+    for taught, asked in GroupKFold(min(folds, len(np.unique(subject)))).split(real, groups=subject):
+        known = subject[taught] if len(np.unique(subject[taught])) > 1 else None
+        sets = (side[rows] for rows in (taught, asked) for side in (real, fake))
+        verdict = judge(kind, *sets, known, subject[asked], **how)
+        people |= verdict.pop("by_volunteer")
+        parts.append([len(asked), *verdict.values()])
+    sizes, *values = np.transpose(parts)
+    found = dict(zip(verdict, (float(np.average(each, weights=sizes)) for each in values), strict=True))
+    return found | {"score": abs(0.5 - found["accuracy"]), "by_volunteer": people}
+
+
+def build_cnn_judge(channels, units=1, activation="sigmoid"):
+    """Build a residual network in time. Input (batch, steps, channels), output P(real), or of ``units``.
 
     Beside each window it sees the window and its differences, both scaled to their own deviation. Without
     them rest vanishes beside walks, and it finds 72 instead of 94 % of surrogates at random phases. Source:
@@ -69,7 +107,7 @@ def build_cnn_judge(channels):
         hidden = layers.Activation("relu")(layers.Add()(both))
     pooled = [layers.GlobalAveragePooling1D()(hidden), layers.GlobalMaxPooling1D()(hidden)]
     hidden = layers.Dropout(0.3)(layers.Concatenate()(pooled))
-    return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(hidden))
+    return keras.Model(inputs, layers.Dense(units, activation=activation)(hidden))
 
 
 def _convolution(inputs, filters, width, stride=1):
@@ -82,31 +120,54 @@ def _check_balance(real, fake):
         raise ValueError(f"{len(real)} real and {len(fake)} fake windows: the two must be balanced")
 
 
-def _held_out(count, subject, seed):
-    groups = np.arange(count) if subject is None else np.asarray(subject)
-    if len(groups) != count:
-        raise ValueError(f"{len(groups)} subjects for {count} real windows")
-    members = np.random.default_rng(seed).permutation(np.unique(groups))
-    if len(members) < 2:
-        raise ValueError("a judge needs at least two volunteers: one of them is kept for early stopping")
-    return np.isin(groups, members[: max(1, len(members) // 5)])
+def _features_for(kind, windows, known, kernels, seed):
+    if kind == "rocket":
+        return rocket_features(windows, known, kernels, seed)
+    if kind == "quant":
+        return quant_features(windows)
+    found = activity_features(windows)
+    if kind == "trees":
+        catch = Catch22(catch24=True, replace_nans=True)
+        swapped = np.ascontiguousarray(windows.swapaxes(1, 2), float)
+        found = np.concatenate([found, catch.fit_transform(swapped)], axis=1)
+    return found
 
 
-def _fit(kind, inputs, labels, held_out, epochs, seed):
-    networks = {"report": (build_discriminator, LEARNING_RATE), "cnn": (build_cnn_judge, 1e-3)}
-    if kind not in networks:
-        raise ValueError(f"Unknown judge {kind!r}. There are: features, {', '.join(networks)}.")
+def _fit_classifier(kind, features, labels, held, seed):
+    """Return a function of features: the probability, or a score with 0.5 between the classes, of real."""
+    if kind == "rocket":
+        scores = fit_ridge(features, labels, held)
+        return lambda other: 0.5 + scores(other)[:, 1] / 2
+    if kind == "quant":
+        model = ExtraTreesClassifier(200, max_features=0.1, criterion="entropy", random_state=seed, n_jobs=-1)
+        model.fit(np.asfortranarray(features), labels)  # by columns: as the trees read them
+    elif kind == "trees":
+        # Not stopped by held-out people: their loss rises from 100 rounds on, their accuracy does not fall.
+        model = HistGradientBoostingClassifier(max_iter=300, early_stopping=False, random_state=seed)
+        model.fit(features, labels)
+    else:
+        # Scaled by both: a broken fake may lie a thousand deviations of the real ones away.
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)).fit(features, labels)
+    return lambda other: model.predict_proba(other)[:, 1]
+
+
+def fit_network(build, learning_rate, inputs, labels, held, epochs, seed, loss="binary_crossentropy", **size):
+    """Train a network, and return it with the weights that had the least loss on the rows ``held``.
+
+    ``build`` is called with the number of channels and ``size``; ``labels`` is (n, 1).
+    """
     set_seed(seed)
-    build, learning_rate = networks[kind]
-    model = build(channels=inputs.shape[2])
-    model.compile(keras.optimizers.Adam(learning_rate), loss="binary_crossentropy")
+    model = build(channels=inputs.shape[2], **size)
+    model.compile(keras.optimizers.Adam(learning_rate), loss=loss)
     stop = keras.callbacks.EarlyStopping(patience=-(-epochs // 3), restore_best_weights=True)
-    kept = {"validation_data": held_out, "validation_batch_size": 512}
-    model.fit(inputs, labels, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=[stop], **kept)
+    kept = {"validation_data": (inputs[held], labels[held]), "validation_batch_size": 512}
+    how = {"batch_size": BATCH, "epochs": epochs, "verbose": 0, "callbacks": [stop]}
+    model.fit(inputs[~held], labels[~held], **how, **kept)
     return model
 
 
-def _outputs(model, windows):
+def outputs(model, windows):
+    """Return what a network says of (n, steps, channels)."""
     # Not `predict`: TensorFlow warns of what that traces anew for the last batch of each of many judges.
     starts = range(0, len(windows), 512)
     return np.concatenate([model(windows[start : start + 512], training=False) for start in starts])
@@ -131,7 +192,7 @@ def timegan_discriminative_score(real, generated, iterations=2000, seed=0):
         batch = [part[rng.permutation(cut)[:128]] for part in parts]
         labels = np.repeat(np.float32([1, 0]), len(batch[0]))[:, None]
         model.train_on_batch(np.concatenate(batch), labels)
-    right = np.stack([_outputs(model, parts[0]) > 0.5, _outputs(model, parts[1]) <= 0.5])
+    right = np.stack([outputs(model, parts[0]) > 0.5, outputs(model, parts[1]) <= 0.5])
     fitted, test = float(right[:, :cut].mean()), float(right[:, cut:].mean())
     return {"score": abs(0.5 - test), "accuracy": test, "training_accuracy": fitted}
 
@@ -151,7 +212,7 @@ def timegan_predictive_score(real, generated, iterations=5000, seed=0):
     for _ in range(iterations):
         batch = generated[rng.permutation(len(generated))[:128]]
         model.train_on_batch(batch[:, :-1, :-1], batch[:, 1:, -1:])
-    predicted = _outputs(model, real[:, :-1, :-1])
+    predicted = outputs(model, real[:, :-1, :-1])
     return float(np.abs(predicted - real[:, 1:, -1:]).mean(dtype=float))
 
 
