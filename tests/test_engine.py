@@ -146,11 +146,11 @@ def house(finished, tmp_path):
 def test_one_line_when_a_run_starts_and_one_when_it_ends(finished):
     house, told = finished
     runs = sorted(path.stem for path in (house / "results/smoke/runs").glob("*.json"))
-    assert len(runs) == 25
+    assert len(runs) == 26
     for run in runs:
         assert len(re.findall(rf"^-- {re.escape(run)} \(smoke\)$", told, re.M)) == 1
         assert len(re.findall(rf"^== {re.escape(run)} done in \d+ s", told, re.M)) == 1
-    assert "(25 of 25)" in told and "min left)" in told
+    assert "(26 of 26)" in told and "min left)" in told
     assert len(told.splitlines()) == 2 * len(runs)
     started = re.findall(r"^-- (\S+)", told, re.M)
     assert "01_data_preparation" in started[:2] and started[-1] == "report"
