@@ -14,7 +14,7 @@ usage() {
 ./run_all.sh test                ruff, pytest, smoke and nbval: does everything still hold?
 ./run_all.sh lab                 open JupyterLab in the environment
 ./run_all.sh site                build and check this repository as a web site, site/_build/html
-./run_all.sh explore             open notebook 10 as a page to play with (--no-browser, --port 8866)
+./run_all.sh explore             open notebook 10 as a page to play with; --no-browser, --port 8866
 ./run_all.sh --help              this text
 
 -n         only say what would run, why, and how long it takes
