@@ -132,6 +132,18 @@ def test_the_summary_names_the_closest_baseline_and_the_farthest_control(results
     assert closest(found, "judge cnn", "baseline") == "VAR"
     assert closest(found, "judge cnn", "control", farthest=True) == "white noise"
     assert closest(found[found.role != "baseline"], "judge cnn", "baseline") is None
+    strong = {"real people": 0.05, "G": 0.3, "VAR": 0.45, "white noise": 0.5, "copy of training": 0.0}
+    record = [{"contender": who, "judge": "trees", "score": score} for who, score in strong.items()]
+    results["stronger"] = {"one": {"rows": record}}
+    summary = {row[0]: row[1:] for row in rows(results, "summary_one")}
+    assert summary["C2ST, boosted trees, one seed"] == [
+        "0.050",
+        "0.300",
+        "0.450 (VAR)",
+        "0.500 (white noise)",
+    ]
+    assert "C2ST, residual network" not in summary, "two weaker judges make room"
+    results["stronger"] = {}
     summary = {row[0]: row[1:] for row in rows(results, "summary_one")}
     assert summary["NLL, nats per step"][:2] == ["–", "-4.20 ± 0.50"]
     assert summary["C2ST, residual network"] == ["0.020", "0.200", "0.400 (VAR)", "0.500 (white noise)"]
