@@ -3,6 +3,7 @@
 import pandas as pd
 
 from sensegen_utils.data.layout import ACTIVITIES
+from sensegen_utils.judge.checks import KINDS
 from sensegen_utils.judge.contenders import BROKEN
 from sensegen_utils.report import audit, published
 from sensegen_utils.report.records import computed_by, computing_seconds
@@ -16,7 +17,13 @@ def make_tables(results):
 
     Tables of notebooks 7 to 8b have the model in their name, as "judges_six". What has not run has no table.
     """
-    what = {"results": results, "audit": audit, "published": published, "activities": ACTIVITIES}
+    what = {
+        "results": results,
+        "audit": audit,
+        "published": published,
+        "activities": ACTIVITIES,
+        "kinds": KINDS,
+    }
     sums = (by_contender, means, closest, mixing_gains, computed_by, computing_seconds)
     what |= {each.__name__: each for each in sums}
     pages = [TEMPLATES.get_template(f"tables_{axis}.j2").render(**what) for axis in ("report", "motion")]
