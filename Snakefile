@@ -120,13 +120,13 @@ FROM_CLONE = PROFILE == "full" and (
 kind("published_weights", "02c_published_weights", [{}] if FROM_CLONE else [],
      also=[f"samples/02_{CURVE}.npz"], after=[f"02_mdn_generator-{CURVE}"], numbers=["series_steps"],
      writes=["samples/02c_published_weights.npz", "figures/02c_samples.png"], tells=("checkpoints", "rows"))
-kind("three_layers", "02d_three_layers",
+kind("three_layers", "02d_three_layers", [{}] * (PROFILE != "quick"),
      numbers=["series_steps", "three_layers_epochs"],
      constants=lambda w: {"PUBLISHED_START_RUN": p.PUBLISHED_START_RUN, "VARIANTS": p.VARIANTS},
      writes=["figures/02d_three_layers.png"], tells=("NLL, standardised", "variants.standardised.nll"))
 kind("discriminator", f"03_discriminator-{GENERATOR}", [wildcards(p.CURVE_RUN)],
      needs=[f"02_mdn_generator-{GENERATOR}"],
-     parameters=of_signal, numbers=["judge_epochs", "judge_stride"],
+     parameters=of_signal, numbers=["judge_epochs", "judge_stride", "judge_learnt"],
      writes=[f"figures/03_discriminator-{GENERATOR}.png", f"figures/03_loss-{GENERATOR}.png"],
      tells=("accuracy on unseen volunteers", "results.0.verdicts.1.accuracy"))
 kind("next_step_predictor", "03b_next_step_predictor",
@@ -171,7 +171,7 @@ kind("true_time_axis", "07_true_time_axis-{model}-seed{seed}", WINDOWS,
             + [f"figures/07_{name}-{{model}}-seed{{seed}}.png" for name in (
                 "loss", "nll", "pit", "samples", "drift", "continued")],
      memory=3000, tells=("test NLL", "nll.test"))
-kind("ablation", "07b_ablation",
+kind("ablation", "07b_ablation", [{}] * (PROFILE != "quick"),
      numbers=["subjects", "ablation_epochs", "ablation_variants", "ablation_seeds"],
      constants=lambda w: {"model": p.WINDOW_MODELS["one"]},
      writes=["figures/07b_ablation.png"], memory=3000, tells=("trainings", "rows"))

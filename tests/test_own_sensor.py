@@ -104,6 +104,17 @@ def test_date_times_of_other_formats_give_the_rate(day):
     assert read_sensor(recording(groups=1)["x"].to_numpy(), time=time)["rate"] == 1
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("format", ["%d.%m.%Y %H:%M:%S.{}", "%m/%d/%Y %I:%M:%S.{} %p", "%d/%m/%Y %H:%M:%S,{}"])
+@pytest.mark.parametrize("digits", [3, 6])
+def test_fractions_of_seconds_in_other_formats_are_read(format, digits):
+    moments = pd.date_range("2024-10-27 11:59:57.990", periods=400, freq="20ms")  # past noon
+    time = [each.strftime(format.format(f"{each.microsecond:06d}"[:digits])) for each in moments]
+    sensor = read_sensor(recording(groups=1)["x"].to_numpy(), time=time)
+    assert sensor["rate"] == 50
+    assert len(sensor["pieces"]) == 1
+
+
 @pytest.mark.parametrize("rate", [30, 256, 400, 416])
 def test_a_clock_of_milliseconds_gives_the_rate(rate):
     time = (1.7e9 + np.arange(4000) / rate).round(3)

@@ -163,12 +163,25 @@ def _times_of_day(text):
 
 
 def _date_times(column):
-    iso = {"format": "ISO8601", "errors": "coerce", "utc": True}
+    iso, fraction = {"format": "ISO8601", "errors": "coerce", "utc": True}, 0
     if pd.to_datetime(column.iloc[:100], **iso).isna().all():  # another format, slow to try on every row
         del iso["format"]
+        column, fraction = _whole_seconds(column.astype(str))  # pandas reads equal ones once
     with warnings.catch_warnings(action="ignore"):  # what pandas guesses wrong runs backward
         moments = pd.to_datetime(column, **iso)
-    return ((moments - moments.min()) / pd.Timedelta(seconds=1)).to_numpy(np.float64)
+    return ((moments - moments.min()) / pd.Timedelta(seconds=1)).to_numpy(np.float64) + fraction
+
+
+def _whole_seconds(text):
+    """Return date-times without the decimals of their seconds, and these; unless their number varies."""
+    found = re.search(r"(?<=:\d\d)([.,])(\d+)(\D*)$", text.iloc[0])
+    if found is None:
+        return text, 0
+    sign, end = -len(found[0]), -len(found[3]) or None
+    decimals = pd.to_numeric(text.str[sign + 1 : end], errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    if np.isnan(decimals).any() or (text.str[sign] != found[1]).any():
+        return text, 0
+    return text.str[:sign] + (text.str[end:] if end else ""), decimals / 10 ** len(found[2])
 
 
 def _units(name, first):
