@@ -105,11 +105,13 @@ def test_date_times_of_other_formats_give_the_rate(day):
 
 
 @pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("format", ["%d.%m.%Y %H:%M:%S.{}", "%m/%d/%Y %I:%M:%S.{} %p", "%d/%m/%Y %H:%M:%S,{}"])
+@pytest.mark.parametrize(
+    "written_as", ["%d.%m.%Y %H:%M:%S.{}", "%m/%d/%Y %I:%M:%S.{} %p", "%d/%m/%Y %H:%M:%S,{}"]
+)
 @pytest.mark.parametrize("digits", [3, 6])
-def test_fractions_of_seconds_in_other_formats_are_read(format, digits):
+def test_fractions_of_seconds_in_other_formats_are_read(written_as, digits):
     moments = pd.date_range("2024-10-27 11:59:57.990", periods=400, freq="20ms")  # past noon
-    time = [each.strftime(format.format(f"{each.microsecond:06d}"[:digits])) for each in moments]
+    time = [each.strftime(written_as.format(f"{each.microsecond:06d}"[:digits])) for each in moments]
     sensor = read_sensor(recording(groups=1)["x"].to_numpy(), time=time)
     assert sensor["rate"] == 50
     assert len(sensor["pieces"]) == 1
