@@ -181,7 +181,7 @@ def _whole_seconds(text):
     decimals = pd.to_numeric(text.str[sign + 1 : end], errors="coerce").to_numpy(np.float64, na_value=np.nan)
     if np.isnan(decimals).any() or (text.str[sign] != found[1]).any():
         return text, 0
-    return text.str[:sign] + (text.str[end:] if end else ""), decimals / 10 ** len(found[2])
+    return text.str.slice_replace(sign, end, ""), decimals / 10 ** len(found[2])
 
 
 def _units(name, first):
