@@ -31,7 +31,7 @@ for file in FILES:
     module = ast.parse((PACKAGE / file).read_text("utf-8"))
     name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     print(f"\n## {name}\n\n{ast.get_docstring(module)}")
-    print(f"\nSource: [sensegen_utils/{file}](../sensegen_utils/{file})")
+    print(f"\nSource: [`sensegen_utils/{file}`](../sensegen_utils/{file})")
     for node in module.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             print(f"\n### {node.name}\n\n```text\n{call(node)}\n```\n\n{ast.get_docstring(node)}")

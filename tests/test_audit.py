@@ -243,13 +243,15 @@ class TestOtherClaims:
         results["beyond"]["training_nll"][-1] = -6.01
         assert verdict(results, "NLL of the paper")[0] == audit.ELSEWHERE
 
-    def test_chance_needs_both_intervals_and_controls(self, results):
+    def test_chance_needs_all_intervals_and_controls(self, results):
         against = [row for row in results["judge"]["results"] if row["opponent"] == "generated"]
         for row in against:
             row["verdicts"][1]["interval"] = [0.4, 0.6]
-        assert verdict(results, "chance") == ("reproduced", "both intervals hold 50 %")
+        for run in results["experiments"]:
+            run["rounds"][-1]["d_interval"] = [0.3, 0.5]
+        assert verdict(results, "chance") == ("reproduced", "5 of 5 intervals hold 50 %")
         against[0]["verdicts"][1]["interval"] = [0.51, 0.8]
-        assert verdict(results, "chance") == ("deviates", "D tells G's sequences from real ones")
+        assert verdict(results, "chance") == ("deviates", "4 of 5 intervals hold 50 %")
         results["judge"]["controls"]["broken generators caught"] = False
         assert verdict(results, "chance") == ("not reproducible", "D misses its controls")
 

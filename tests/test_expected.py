@@ -129,4 +129,4 @@ def test_the_command_tells_all_numbers_and_one_sentence():
         ["bash", ROOT / "run_all.sh", "check", "full"], capture_output=True, text=True, check=True
     ).stdout
     assert all(name in told for name, _, _ in NUMBERS)
-    assert re.search(r"^== \d+ of \d+ numbers agree with the published ones", told, re.M)
+    assert re.search(r"^== \d+ of \d+ numbers agree with those of this repository", told, re.M)

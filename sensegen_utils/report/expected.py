@@ -1,4 +1,4 @@
-"""Expected beside obtained: does a reader's own run agree with the published one? `./run_all.sh check`
+"""Expected beside obtained: does a reader's own run agree with ours? `./run_all.sh check`
 
 config/expected.yaml names the numbers; results/expected/<profile>.json holds the values that several seeds
 gave, and the range that is expected. A count must be equal. Other numbers differ from seed to seed, and from
@@ -80,7 +80,7 @@ def in_words(compared):
     """Return one sentence on what `compare` found."""
     verdicts, missing = compared["agrees"], compared["obtained"].isna()
     agree, outside = (compared.loc[verdicts.eq(verdict), "number"] for verdict in (True, False))
-    told = f"{len(agree)} of {len(agree) + len(outside)} numbers agree with the published ones"
+    told = f"{len(agree)} of {len(agree) + len(outside)} numbers agree with those of this repository"
     told += f"; outside: {', '.join(outside)}" if len(outside) else ""
     told += f"; not there: {', '.join(compared.loc[missing, 'number'])}" if missing.any() else ""
     alone = int((compared["expected from"].isna() & ~missing).sum())
