@@ -166,7 +166,7 @@ class TestTimeGAN:
         assert 0 < like < noise < 1 and like == again
 
     def test_initial_weights_are_tensorflow_1s(self):
-        kernel, recurrent, bias = two_sample._timegan_network(6, 3, "mse", seed=0).layers[1].get_weights()
+        kernel, recurrent, bias = two_sample._timegan_network(6, 3).layers[1].get_weights()
         assert kernel.shape == (6, 9) and recurrent.shape == (3, 9)
         assert bias.tolist() == [1] * 6 + [0] * 3
         assert np.abs(kernel[:, :6]).max() < np.sqrt(6 / 15) and np.abs(kernel[:, 6:]).max() < np.sqrt(6 / 12)

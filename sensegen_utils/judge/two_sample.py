@@ -3,6 +3,7 @@
 All raise ValueError for windows that `check_windows` refuses.
 """
 
+import functools
 import logging
 
 import keras
@@ -20,6 +21,8 @@ from sensegen_utils.judge.checks import KINDS, check_windows, held_out, standard
 from sensegen_utils.judge.utility import activity_features, fit_ridge, quant_features, rocket_features
 from sensegen_utils.model.discriminator import BATCH, LEARNING_RATE, build_discriminator
 from sensegen_utils.model.training import set_seed
+
+TIMEGAN_ADAM = {"learning_rate": 1e-3, "epsilon": 1e-8}
 
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of every judge that is built
 
@@ -151,14 +154,35 @@ def _fit_classifier(kind, features, labels, held, seed):
     return lambda other: model.predict_proba(other)[:, 1]
 
 
+@functools.lru_cache(maxsize=8)
+def _compiled(build, loss, adam, size):
+    """Return a compiled network, and its optimizer's variables before any update."""
+    model = build(**dict(size))
+    model.compile(keras.optimizers.Adam(**dict(adam)), loss=loss)
+    model.optimizer.build(model.trainable_variables)
+    return model, [variable.numpy() for variable in model.optimizer.variables]
+
+
+def new_network(build, loss, seed, adam, **size):
+    """Return a compiled network with the first weights that ``seed`` gives to ``build(**size)``.
+
+    Compiling takes seconds, so networks of one kind and size are one object: use it before the next call.
+    """
+    model, untrained = _compiled(build, loss, tuple(adam.items()), tuple(size.items()))
+    set_seed(seed)
+    first = [*(variable.numpy() for variable in build(**size).variables), *untrained]
+    for variable, value in zip([*model.variables, *model.optimizer.variables], first, strict=True):
+        variable.assign(value)
+    return model
+
+
 def fit_network(build, learning_rate, inputs, labels, held, epochs, seed, loss="binary_crossentropy", **size):
     """Train a network, and return it with the weights that had the least loss on the rows ``held``.
 
-    ``build`` is called with the number of channels and ``size``; ``labels`` is (n, 1).
+    ``build`` is called with the number of channels and ``size``; ``labels`` is (n, 1). Use the network before
+    the next call, as `new_network` says.
     """
-    set_seed(seed)
-    model = build(channels=inputs.shape[2], **size)
-    model.compile(keras.optimizers.Adam(learning_rate), loss=loss)
+    model = new_network(build, loss, seed, {"learning_rate": learning_rate}, channels=inputs.shape[2], **size)
     stop = keras.callbacks.EarlyStopping(patience=-(-epochs // 3), restore_best_weights=True)
     kept = {"validation_data": (inputs[held], labels[held]), "validation_batch_size": 512}
     how = {"batch_size": BATCH, "epochs": epochs, "verbose": 0, "callbacks": [stop]}
@@ -187,7 +211,8 @@ def timegan_discriminative_score(real, generated, iterations=2000, seed=0):
     _check_balance(real, generated)
     rng, cut, channels = np.random.default_rng(seed), int(0.8 * len(real)), real.shape[2]
     parts = [x[rng.permutation(len(x))] for x in parts]
-    model = _timegan_network(channels, channels // 2, "binary_crossentropy", seed)
+    size = {"features": channels, "units": channels // 2}
+    model = new_network(_timegan_network, "binary_crossentropy", seed, TIMEGAN_ADAM, **size)
     for _ in range(iterations):
         batch = [part[rng.permutation(cut)[:128]] for part in parts]
         labels = np.repeat(np.float32([1, 0]), len(batch[0]))[:, None]
@@ -208,7 +233,8 @@ def timegan_predictive_score(real, generated, iterations=5000, seed=0):
     """
     real, generated = _to_unit_range(real, generated)
     rng, channels = np.random.default_rng(seed), real.shape[2]
-    model = _timegan_network(channels - 1, channels // 2, "mean_absolute_error", seed, every_step=True)
+    size = {"features": channels - 1, "units": channels // 2, "every_step": True}
+    model = new_network(_timegan_network, "mean_absolute_error", seed, TIMEGAN_ADAM, **size)
     for _ in range(iterations):
         batch = generated[rng.permutation(len(generated))[:128]]
         model.train_on_batch(batch[:, :-1, :-1], batch[:, 1:, -1:])
@@ -225,8 +251,7 @@ def _to_unit_range(real, generated):
     return [((windows - low) / span).astype(np.float32) for windows in (real, generated)]
 
 
-def _timegan_network(features, units, loss, seed, every_step=False):
-    set_seed(seed)
+def _timegan_network(features, units, every_step=False):
     gate_units = np.array([2, 2, 1]) * units  # update and reset share one kernel there, the candidate has one
     limits = np.repeat(np.sqrt(6 / (features + units + gate_units)), units)
 
@@ -237,6 +262,4 @@ def _timegan_network(features, units, loss, seed, every_step=False):
     start = {"kernel_initializer": kernel, "recurrent_initializer": kernel, "bias_initializer": bias}
     inputs = keras.Input((None, features))
     hidden = layers.GRU(units, return_sequences=every_step, reset_after=False, **start)(inputs)
-    model = keras.Model(inputs, layers.Dense(1, activation="sigmoid")(hidden))
-    model.compile(keras.optimizers.Adam(1e-3, epsilon=1e-8), loss=loss)
-    return model
+    return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(hidden))
