@@ -1,7 +1,10 @@
 import os
 
+import matplotlib.pyplot as plt
+import nbformat
 import pytest
 
+from sensegen_utils import files
 from sensegen_utils.data.simulated import simulate_har
 
 # A worker of xdist has one core: TensorFlow, imported later, gets one thread, as in engine/run_notebook.py.
@@ -12,3 +15,26 @@ for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREAD
 @pytest.fixture(scope="session")
 def simulated_archive(tmp_path_factory):
     return simulate_har(tmp_path_factory.mktemp("simulated") / "har.zip")
+
+
+@pytest.fixture
+def run_here(tmp_path, monkeypatch, simulated_archive):
+    """Run a notebook in a folder of its own and in this process: a kernel costs some ten seconds."""
+    checkout = files.ROOT
+    for name, folder in (("ROOT", tmp_path), ("DATA", tmp_path / "data")):
+        monkeypatch.setattr(files, name, folder)
+    monkeypatch.setenv("SENSEGEN_HAR_ARCHIVE", str(simulated_archive))
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.chdir(checkout / "notebooks")
+
+    def run(number, **parameters):
+        (path,) = checkout.glob(f"notebooks/{number}_*.ipynb")
+        names = {}
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code":
+                exec(cell.source, names)
+            if "parameters" in cell.metadata.get("tags", []):
+                names |= {"PROFILE": "smoke"} | parameters
+        plt.close("all")
+
+    return run

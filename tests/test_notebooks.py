@@ -14,7 +14,6 @@ import papermill
 import psutil
 import pytest
 
-from sensegen_utils import files
 from sensegen_utils.data.uci_har import ArchiveError
 from sensegen_utils.files import ROOT
 from tests import public_model
@@ -117,25 +116,6 @@ def run_in_scratch(tmp_path, monkeypatch, simulated_archive):
             cwd=path.parent,
             progress_bar=False,
         )
-
-    return run
-
-
-@pytest.fixture
-def run_here(tmp_path, monkeypatch, simulated_archive):
-    """As run_in_scratch, but in this process: a kernel of its own costs some ten seconds."""
-    for name, folder in (("ROOT", tmp_path), ("DATA", tmp_path / "data")):
-        monkeypatch.setattr(files, name, folder)
-    monkeypatch.setenv("SENSEGEN_HAR_ARCHIVE", str(simulated_archive))
-    monkeypatch.setenv("MPLBACKEND", "agg")
-    monkeypatch.chdir(ROOT / "notebooks")
-
-    def run(number, **parameters):
-        (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
-        names = {}
-        for cell in code_cells(path):
-            exec(cell.source, names)
-            names |= {"PROFILE": "smoke"} | parameters if "parameters" in tags(cell) else {}
 
     return run
 

@@ -4,33 +4,20 @@ import json
 
 import numpy as np
 import pandas as pd
-import papermill
 import pytest
 from scipy.signal import lfilter
 
 from sensegen_utils.data.own_sensor import read_sensor
-from sensegen_utils.files import ROOT
 from sensegen_utils.model.generator import load_generator
 
 STEPS = 32
 
 
 @pytest.fixture
-def results_of(tmp_path, monkeypatch):
-    monkeypatch.setenv("SENSEGEN_ROOT", str(tmp_path))
-
+def results_of(run_here, tmp_path, capsys):
     def run(**sensor):
-        executed = papermill.execute_notebook(
-            ROOT / "notebooks" / "09_your_own_sensor.ipynb",
-            tmp_path / "out.ipynb",
-            {"PROFILE": "smoke", "SENSOR": sensor, "STEPS": STEPS},
-            kernel_name="python3",
-            cwd=ROOT / "notebooks",
-            progress_bar=False,
-        )
-        outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
-        said = json.dumps([output for output in outputs if output.get("name") != "stderr"])
-        assert str(tmp_path) not in said
+        run_here("09", SENSOR=sensor, STEPS=STEPS)
+        assert str(tmp_path) not in capsys.readouterr().out
         return tmp_path / "results" / "smoke"
 
     return run
@@ -107,16 +94,6 @@ def test_recordings_whose_channels_have_a_level_and_the_names_of_the_tables_colu
     assert drawn["time"].mean() == pytest.approx(101_325, abs=0.1) and drawn["time"].std() < 1
 
 
-def test_an_unknown_example_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("SENSEGEN_ROOT", str(tmp_path))
-    with pytest.raises(
-        papermill.PapermillExecutionError, match="name one of basic_motions, vibration, or give"
-    ):
-        papermill.execute_notebook(
-            ROOT / "notebooks" / "09_your_own_sensor.ipynb",
-            None,
-            {"PROFILE": "smoke", "SENSOR": "phone"},
-            kernel_name="python3",
-            cwd=ROOT / "notebooks",
-            progress_bar=False,
-        )
+def test_an_unknown_example_is_refused(run_here):
+    with pytest.raises(ValueError, match="name one of basic_motions, vibration, or give"):
+        run_here("09", SENSOR="phone")
