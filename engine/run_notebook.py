@@ -38,6 +38,8 @@ def run(code, parameters, executed):
         module = code.removesuffix(".py").replace("/", ".")
         subprocess.run([sys.executable, "-m", module, parameters["FOLDER"]], check=True)
         return
+    # Only a check of international addresses reads this grammar, and compiling it takes two seconds.
+    sys.modules.setdefault("rfc3987_syntax", None)
     import papermill
 
     how = {"kernel_name": "python3", "cwd": Path(code).parent, "progress_bar": False, "log_output": True}
