@@ -140,7 +140,7 @@ def broken(results):
 def d_accuracies(results):
     """Return D's accuracies on unseen volunteers with intervals: taught alone, then in Algorithm 1."""
     alone = [row["verdicts"][1] for row in results["judge"]["results"] if row["opponent"] == "generated"]
-    last = [run["rounds"][-1] for run in results["experiments"]]
+    last = [run["rounds"][-1] for run in results["experiments"] if run["rounds"]]
     found = [(each["accuracy"], each["interval"]) for each in alone]
     return found + [(each["d_accuracy_unseen"], each["d_interval"]) for each in last]
 
