@@ -221,7 +221,10 @@ def test_every_control_changes_the_picture_and_files_are_saved(name, pages, root
     last = {slider: round(min(each[1] for each in moves)) for slider, moves in waits.items()}
     told = f"{name}: milliseconds to the first picture {first}, to the last {last}"
     record_testsuite_property(name, told)
-    if os.getloadavg()[0] > 2 * os.cpu_count():
+    load = os.getloadavg()[0] / os.cpu_count()
+    if load > 2:
         warnings.warn(f"this machine is too busy to judge the waits. {told}", stacklevel=1)
     else:
         assert max(first.values()) < 300, told
+    if load <= 1.5:  # else another test computes beside this one
+        assert max(last.values()) < 300, told
