@@ -51,9 +51,11 @@ run_profile() {
     --nolock # the Snakefile has a lock that no kill leaves behind
   )
   if [[ $profile == sweep-* ]]; then options+=(--keep-going); fi
-  # A SLURM without accounting has nothing to tell by sacct, and Snakemake would wait for ever.
-  if [[ " ${passed[*]-} " == *slurm* ]] && ! sacct >/dev/null 2>&1; then
-    options+=(--slurm-status-command squeue --slurm-init-seconds-before-status-checks 5)
+  if [[ " ${passed[*]-} " == *slurm* ]]; then
+    # Else it deletes at its end the empty log folders of jobs that another ./run_all.sh has in the queue, and they fail.
+    options+=(--slurm-delete-logfiles-older-than 0)
+    # A SLURM without accounting has nothing to tell by sacct, and Snakemake would wait for ever.
+    sacct >/dev/null 2>&1 || options+=(--slurm-status-command squeue --slurm-init-seconds-before-status-checks 5)
   fi
   PYTHONPATH="$PWD/engine${PYTHONPATH:+:$PYTHONPATH}" \
     .venv-engine/bin/python -m snakemake "${options[@]}" ${passed[@]+"${passed[@]}"} || failed=$?
