@@ -126,7 +126,7 @@ kind("three_layers", "02d_three_layers", [{}] * (PROFILE != "quick"),
      writes=["figures/02d_three_layers.png"], tells=("NLL, standardised", "variants.standardised.nll"))
 kind("discriminator", f"03_discriminator-{GENERATOR}", [wildcards(p.CURVE_RUN)],
      needs=[f"02_mdn_generator-{GENERATOR}"],
-     parameters=of_signal, numbers=["judge_epochs", "judge_stride", "judge_controls"],
+     parameters=of_signal, numbers=["judge_epochs", "judge_stride", "judge_losses", "judge_controls"],
      writes=[f"figures/03_discriminator-{GENERATOR}.png", f"figures/03_loss-{GENERATOR}.png"],
      tells=("accuracy on unseen volunteers", "results.0.verdicts.1.accuracy"))
 kind("next_step_predictor", "03b_next_step_predictor",
