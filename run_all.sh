@@ -23,7 +23,7 @@ usage() {
 --verbose  show all that the notebooks print; else it is in results/<profile>/logs/
 Other options go to Snakemake, for example --executor slurm --jobs 2 (docs/cluster.md).
 
-quick takes about 15 minutes on two cores, full many hours, smoke some minutes (its numbers mean nothing).
+quick takes about 11 minutes on two cores, full many hours, smoke some minutes (its numbers mean nothing).
 A run that was stopped goes on from its checkpoints. A finished run is not run again, unless its parameters,
 its inputs or the VERSION of its notebook changed.
 The data are taken from $SENSEGEN_HAR_ARCHIVE (a zip or a folder), else from data/, else downloaded.

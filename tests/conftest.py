@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -17,24 +18,24 @@ def simulated_archive(tmp_path_factory):
     return simulate_har(tmp_path_factory.mktemp("simulated") / "har.zip")
 
 
+def run_cells(number, **parameters):
+    """Run a notebook's code in this process and in the folder notebooks/: a kernel costs some ten seconds."""
+    (path,) = Path().glob(f"{number}_*.ipynb")
+    names = {}
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code":
+            exec(cell.source, names)
+        if "parameters" in cell.metadata.get("tags", []):
+            names |= {"PROFILE": "smoke"} | parameters
+    plt.close("all")
+
+
 @pytest.fixture
 def run_here(tmp_path, monkeypatch, simulated_archive):
-    """Run a notebook in a folder of its own and in this process: a kernel costs some ten seconds."""
-    checkout = files.ROOT
+    """`run_cells`, with the results in a folder of the test."""
+    monkeypatch.chdir(files.ROOT / "notebooks")
     for name, folder in (("ROOT", tmp_path), ("DATA", tmp_path / "data")):
         monkeypatch.setattr(files, name, folder)
     monkeypatch.setenv("SENSEGEN_HAR_ARCHIVE", str(simulated_archive))
     monkeypatch.setenv("MPLBACKEND", "agg")
-    monkeypatch.chdir(checkout / "notebooks")
-
-    def run(number, **parameters):
-        (path,) = checkout.glob(f"notebooks/{number}_*.ipynb")
-        names = {}
-        for cell in nbformat.read(path, as_version=4).cells:
-            if cell.cell_type == "code":
-                exec(cell.source, names)
-            if "parameters" in cell.metadata.get("tags", []):
-                names |= {"PROFILE": "smoke"} | parameters
-        plt.close("all")
-
-    return run
+    return run_cells

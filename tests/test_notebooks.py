@@ -10,8 +10,6 @@ import time
 
 import nbformat
 import numpy as np
-import papermill
-import psutil
 import pytest
 
 from sensegen_utils.data.uci_har import ArchiveError
@@ -101,25 +99,6 @@ def test_few_outputs_are_left_out_of_the_comparison():
     assert all("#" in cell.source for cell in ignored), "each has a comment that gives its reason"
 
 
-@pytest.fixture
-def run_in_scratch(tmp_path, monkeypatch, simulated_archive):
-    monkeypatch.setenv("SENSEGEN_ROOT", str(tmp_path))
-    monkeypatch.setenv("SENSEGEN_HAR_ARCHIVE", str(simulated_archive))
-
-    def run(number, **parameters):
-        (path,) = (ROOT / "notebooks").glob(f"{number}_*.ipynb")
-        papermill.execute_notebook(
-            path,
-            tmp_path / "out.ipynb",
-            {"PROFILE": "smoke"} | parameters,
-            kernel_name="python3",
-            cwd=path.parent,
-            progress_bar=False,
-        )
-
-    return run
-
-
 @pytest.mark.parametrize(
     ("number", "parameters", "message"),
     [
@@ -149,18 +128,18 @@ def test_a_missing_or_damaged_archive_gets_a_clear_error(run_here, tmp_path, mon
         run_here("01")
 
 
-def test_another_signal_of_the_nine_runs_through(run_in_scratch, tmp_path):
-    run_in_scratch("02", SIGNAL="body_acc_z", LSTM_UNITS=8, LSTM_LAYERS=2)
+def test_another_signal_of_the_nine_runs_through(run_here, tmp_path):
+    run_here("02", SIGNAL="body_acc_z", LSTM_UNITS=8, LSTM_LAYERS=2)
     (record,) = (tmp_path / "results" / "simulated-smoke" / "records").glob("02_*.json")
     assert "body_acc_z-2x8" in record.name
 
 
-def test_published_weights_are_measured_from_a_clone(run_in_scratch, tmp_path):
+def test_published_weights_are_measured_from_a_clone(run_here, tmp_path):
     models = tmp_path / "clone" / "models"
     models.mkdir(parents=True)
     public_model.train_and_save(models / "mdngyromodel.ckpt-1099")
     public_model.train_and_save(models / "mdnmodel.ckpt-1199", spoil=["mdn_model/w1"])
-    run_in_scratch("02c", CLONE=str(tmp_path / "clone"))
+    run_here("02c", CLONE=str(tmp_path / "clone"))
     folder = tmp_path / "results" / "simulated-smoke"
     record = json.loads((folder / "records" / "02c_published_weights.json").read_text())
     whole, broken = record["rows"]
@@ -180,28 +159,16 @@ def test_published_weights_are_measured_from_a_clone(run_in_scratch, tmp_path):
             2000,
         )
     shutil.rmtree(tmp_path / "clone")
-    run_in_scratch("02c")  # the record is there: no clone is needed
+    run_here("02c")  # the record is there: no clone is needed
 
 
 def alternate(root, archive, until=None):
-    """Run notebook 4, small; kill it and its kernel once the file ``until`` is there. Return its record."""
-    command = [sys.executable, "-m", "papermill", "04_alternating_training.ipynb", root / "out.ipynb"]
-    command += [
-        "-k",
-        "python3",
-        "-p",
-        "PROFILE",
-        "smoke",
-        "-p",
-        "LSTM_UNITS",
-        "8",
-        "-p",
-        "LSTM_LAYERS",
-        "1",
-        "--no-progress-bar",
-    ]
+    """Run notebook 4, small; kill it once the file ``until`` is there. Return its record."""
+    cells = "from tests.conftest import run_cells; run_cells('04', LSTM_UNITS=8, LSTM_LAYERS=1)"
+    command = [sys.executable, "-c", cells]
     environment = os.environ | {"SENSEGEN_ROOT": str(root), "SENSEGEN_HAR_ARCHIVE": str(archive)}
-    process = subprocess.Popen(command, cwd=ROOT / "notebooks", env=environment, stderr=subprocess.DEVNULL)
+    environment |= {"PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
+    process = subprocess.Popen(command, cwd=ROOT / "notebooks", env=environment, stdout=subprocess.DEVNULL)
     results = root / "results" / "simulated-smoke"
     if until is None:
         assert process.wait(120) == 0
@@ -211,8 +178,7 @@ def alternate(root, archive, until=None):
     deadline = time.monotonic() + 120
     while not (results / "checkpoints" / until).exists() and time.monotonic() < deadline:
         time.sleep(0.01)
-    for each in [*psutil.Process(process.pid).children(recursive=True), process]:
-        each.kill()
+    process.kill()
     assert process.wait() == -9, "the run ended before it could be killed"
 
 
