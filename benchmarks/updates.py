@@ -143,6 +143,8 @@ def gradients_alone(config):
     def run():
         losses = tf.constant(0.0)
         for n in tf.range(config["updates"]):
+            # A training cannot begin the next update before this one has ended either.
+            tf.autograph.experimental.set_loop_options(parallel_iterations=1)
             x, y = (tf.ensure_shape(batch[n], model.input_shape) for batch in batches)
             with tf.GradientTape() as tape:
                 loss = tf.reduce_mean(mixture_nll(y, model(x, training=True)))
