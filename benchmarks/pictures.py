@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from benchmarks.records import load_benchmarks
-from benchmarks.tables import CONTENDERS
+from benchmarks.tables import CONTENDERS, of_contenders
 from sensegen_utils.report.figures import COLORS, save_figure, use_style
 
 OURS, OTHERS = COLORS["generated"], COLORS["published"]
@@ -23,7 +23,7 @@ def training_panels(record):
                 1e3 * row.quartile_high_s,
                 OURS if row.contender == "project" else OTHERS,
             )
-            for row in rows[rows["contender"].isin(CONTENDERS)].itertuples()  # others are parts of an update
+            for row in of_contenders(rows).itertuples()
         ]
         yield f"training: {name}", "ms per update (log scale)", points
 

@@ -88,10 +88,15 @@ def _with_range(middle, low, high, form):
     return f"{middle:{form}} ({low:{form}} to {high:{form}})"
 
 
+def of_contenders(rows):
+    """The rows of whole updates; the others are of parts of an update."""
+    return rows[rows["contender"].isin(CONTENDERS)]
+
+
 def _training(record):
     rows, grid, tables = pd.DataFrame(record["rows"]), pd.DataFrame(record["grid"]), []
     for name in dict.fromkeys(rows["configuration"]):
-        own = rows[(rows["configuration"] == name) & rows["contender"].isin(CONTENDERS)].to_dict("records")
+        own = of_contenders(rows[rows["configuration"] == name]).to_dict("records")
         tables.append((f"One update of the generator: {name}", _updates(own, record), ""))
     left_out = record["left_out"].items()
     tables[-1] = (
@@ -102,7 +107,7 @@ def _training(record):
     )
     if len(parts := _parts(rows)):
         tables.append(("Where the time of this project's update goes", parts, ""))
-    grid = grid[grid["contender"].isin(CONTENDERS)].assign(contender=grid["contender"].map(CONTENDERS))
+    grid = of_contenders(grid).assign(contender=grid["contender"].map(CONTENDERS))
     grid["ms"] = [f"{1e3 * seconds:,.2f}" for seconds in grid["median_s"]]
     keys = ["configuration", "contender"]
     table = grid.pivot(index=keys, columns="threads", values="ms").fillna(NO_VALUE)

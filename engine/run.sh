@@ -52,7 +52,7 @@ run_profile() {
   )
   if [[ $profile == sweep-* ]]; then options+=(--keep-going); fi
   if [[ " ${passed[*]-} " == *slurm* ]]; then
-    # Else it deletes at its end the empty log folders of jobs that another ./run_all.sh has in the queue, and they fail.
+    # Else its plugin deletes at the end the empty log folders of jobs that another ./run_all.sh has in the queue, and they fail.
     options+=(--slurm-delete-logfiles-older-than 0)
     # A SLURM without accounting has nothing to tell by sacct, and Snakemake would wait for ever.
     sacct >/dev/null 2>&1 || options+=(--slurm-status-command squeue --slurm-init-seconds-before-status-checks 5)

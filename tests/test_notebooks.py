@@ -166,8 +166,8 @@ def alternate(root, archive, until=None):
     """Run notebook 4, small; kill it once the file ``until`` is there. Return its record."""
     cells = "from tests.conftest import run_cells; run_cells('04', LSTM_UNITS=8, LSTM_LAYERS=1)"
     command = [sys.executable, "-c", cells]
-    environment = os.environ | {"SENSEGEN_ROOT": str(root), "SENSEGEN_HAR_ARCHIVE": str(archive)}
-    environment |= {"PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
+    folders = {"PYTHONPATH": ROOT, "SENSEGEN_ROOT": root, "SENSEGEN_HAR_ARCHIVE": archive}
+    environment = os.environ | {name: str(path) for name, path in folders.items()} | {"MPLBACKEND": "agg"}
     process = subprocess.Popen(command, cwd=ROOT / "notebooks", env=environment, stdout=subprocess.DEVNULL)
     results = root / "results" / "simulated-smoke"
     if until is None:
