@@ -194,6 +194,10 @@ kind("stronger_judges", "08c_stronger_judges-{model}", MODELS if PROFILE != "qui
      needs=[f"07_true_time_axis-{{model}}-seed{S}"], also=[f"models/{{model}}-seed{S}.keras"],
      parameters=lambda w: {"MODEL": w.model}, numbers=["subjects", "judged_windows"],
      writes=["figures/08c_judges-{model}.png"], memory=4000, tells=("contenders and judges", "rows"))
+kind("choosing", "08d_choosing-{model}", MODELS if PROFILE != "quick" else [],
+     needs=["08c_stronger_judges-{model}"], also=[f"models/{{model}}-seed{S}.keras"],
+     parameters=lambda w: {"MODEL": w.model}, numbers=["subjects", "judged_windows", "candidates"],
+     writes=["figures/08d_choosing-{model}.png"], memory=4000, tells=("numbers of candidates", "rows"))
 SIX = "full/models/six-seed0.keras"  # comes with the repository; the full profile trains it anew
 kind("quickstart", "00_quickstart", record=False, archive=False, also=[f"{BASE}/{SIX}"],
      after=["07_true_time_axis-six-seed0"] * (RESULTS == f"{BASE}/full"),

@@ -51,6 +51,7 @@ def test_numbered_without_gap():
         "08",
         "08b",
         "08c",
+        "08d",
         "09",
         "10",
     ]

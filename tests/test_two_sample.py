@@ -146,6 +146,37 @@ class TestJudges:
         check_json_and_same_again(lambda: two_sample.judge("features", *sets))
 
 
+class TestLogOdds:
+    volunteers = np.arange(len(TRAIN[0])) % 7
+
+    def test_they_are_the_odds_of_people_whom_they_have_not_met(self):
+        # Two thirds of the fakes are people, the others broken: a fake that looks real has odds of 3 / 2.
+        fake = np.where((np.arange(len(TRAIN[0])) % 3 == 0)[:, None, None], ar1(OTHERS[0], 0), OTHERS[0])
+        odds = two_sample.fit_log_odds(*TRAIN, fake, OTHERS[1], self.volunteers, folds=2)
+        people, broken = odds(*HELD_OUT), odds(ar1(HELD_OUT[0], 1), HELD_OUT[1])
+        assert people.shape == (len(HELD_OUT[0]),)
+        assert np.median(people) == pytest.approx(np.log(1.5), abs=0.3) and np.median(broken) < -1
+        np.testing.assert_array_equal(
+            two_sample.fit_log_odds(*TRAIN, fake, OTHERS[1], self.volunteers, folds=2)(*HELD_OUT), people
+        )
+
+    def test_where_nothing_can_be_told_nothing_is_preferred(self):
+        odds = two_sample.fit_log_odds(*TRAIN, *OTHERS, self.volunteers, folds=2)
+        assert np.abs(odds(*HELD_OUT)).max() < 0.7
+
+    def test_it_knows_what_was_asked_for(self):
+        # A walk where rest was asked for is as real as any, but not as an answer.
+        odds = two_sample.fit_log_odds(*TRAIN, OTHERS[0], np.roll(OTHERS[1], 1), self.volunteers, folds=2)
+        x, y = HELD_OUT
+        assert (odds(x, y) > odds(x, np.roll(y, 1))).mean() > 0.9
+
+    def test_what_it_refuses(self):
+        with pytest.raises(ValueError, match="two volunteers at least"):
+            two_sample.fit_log_odds(*TRAIN, *OTHERS, np.zeros(len(TRAIN[0])))
+        with pytest.raises(ValueError, match="3 labels for 420 windows"):
+            two_sample.fit_log_odds(TRAIN[0], TRAIN[1][:3], *OTHERS, self.volunteers)
+
+
 class TestTimeGAN:
     short = {name: windows[:, :24] for name, (windows, _) in ALL.items()}  # as in TimeGAN's own examples
 

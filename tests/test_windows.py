@@ -148,6 +148,46 @@ def test_samples_depend_on_the_seed_alone(whitening, generator, monkeypatch):
     assert np.unique(blocks[:, 0, 0]).size == 5
 
 
+def test_of_candidates_each_stays_with_its_share_of_the_odds(whitening, generator, monkeypatch):
+    # A window that ends above the median is nine times as likely to be real as one that ends below.
+    alone, _ = sample_windows(generator, whitening, {2: 3000}, 3, seed=0)
+    middle = np.median(alone[:, 2, 0])
+
+    def log_odds(windows, label):
+        assert set(label.tolist()) <= {2, 5} and len(label) == len(windows)
+        return np.log(9.0) * (windows[:, 2, 0] > middle)
+
+    drawn, labels = sample_windows(
+        generator, whitening, {2: 3000, 5: 7}, 3, seed=1, candidates=2, log_odds=log_odds
+    )
+    assert np.bincount(labels).tolist() == [0, 0, 3000, 0, 0, 7] and drawn.shape == (3007, 3, 2)
+    # Of two: both above in 1/4, one in 1/2, of which 9/10 keep it.
+    assert (drawn[:3000, 2, 0] > middle).mean() == pytest.approx(1 / 4 + 9 / 20, abs=0.03)
+    again, _ = sample_windows(generator, whitening, {2: 30}, 3, seed=1, candidates=3, log_odds=log_odds)
+    np.testing.assert_array_equal(
+        again, sample_windows(generator, whitening, {2: 30}, 3, seed=1, candidates=3, log_odds=log_odds)[0]
+    )
+    monkeypatch.setattr(sampling, "SERIES_AT_ONCE", 4)  # 3 does not divide 4, and 5 is more than 4
+    for candidates in (3, 5):
+        best = lambda windows, label: 1e3 * windows[:, 2, 0]  # noqa: E731
+        few, _ = sample_windows(generator, whitening, {2: 6}, 3, 1, candidates=candidates, log_odds=best)
+        every, _ = sample_windows(generator, whitening, {2: 6 * candidates}, 3, 1)
+        groups = every[:, 2, 0].reshape(6, candidates)
+        np.testing.assert_array_equal(few[:, 2, 0], groups.max(axis=1))
+
+
+def test_candidates_continue_their_prefix_and_go_to_a_file(whitening, generator, tmp_path):
+    given = {2: WINDOWS[LABEL == 2][:5, :4]}
+    how = {"prefix": given, "candidates": 4, "log_odds": lambda windows, label: windows[:, -1, 0]}
+    drawn, _ = sample_windows(generator, whitening, {2: 5}, 6, seed=0, **how)
+    path = sampling.sample_to_file(tmp_path / "drawn.npy", generator, {2: 5}, 6, 0, whitening, **how)
+    np.testing.assert_array_equal(np.load(path), drawn)
+    plain, _ = sample_windows(
+        generator, whitening, {2: 20}, 6, seed=0, prefix={2: given[2].repeat(4, axis=0)}
+    )
+    assert all((drawn[row] == plain[4 * row : 4 * row + 4]).all((1, 2)).any() for row in range(5))
+
+
 def test_one_file_holds_all_that_it_takes(whitening, generator, tmp_path):
     path = tmp_path / "07.keras"
     save_generator(generator, whitening, path)
@@ -213,6 +253,10 @@ def test_clear_errors(whitening, generator):
         ValueError, match=r"prefix of label 2 must have shape \(2, steps, 2\), not \(1, 4, 2\)"
     ):
         sample_windows(generator, whitening, {2: 2}, 5, seed=0, prefix={2: np.zeros((1, 4, 2))})
+    with pytest.raises(ValueError, match="candidates 0: give a whole number, at least 1"):
+        sample_windows(generator, whitening, {2: 1}, 5, seed=0, candidates=0)
+    with pytest.raises(ValueError, match="8 candidates and no log_odds: judge.two_sample.fit_log_odds makes"):
+        sample_windows(generator, whitening, {2: 1}, 5, seed=0, candidates=8)
     broken = keras.models.clone_model(generator)
     broken.set_weights([np.full_like(weight, np.nan) for weight in broken.get_weights()])
     with pytest.raises(FloatingPointError, match="in series 0 at step 1"):

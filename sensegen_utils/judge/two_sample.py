@@ -17,7 +17,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sensegen_utils.judge.checks import KINDS, check_windows, held_out, standardised
+from sensegen_utils.judge.checks import KINDS, check_labels, check_windows, held_out, standardised
 from sensegen_utils.judge.utility import activity_features, fit_ridge, quant_features, rocket_features
 from sensegen_utils.model.discriminator import BATCH, LEARNING_RATE, build_discriminator
 from sensegen_utils.model.training import set_seed
@@ -73,6 +73,45 @@ def judge(
     whose = np.atleast_2d([] if test_subject is None else test_subject)
     people = {str(who): float(right[side == who].mean()) for side in whose for who in np.unique(side)}
     return found | {"training_accuracy": training} | ({"by_volunteer": people} if people else {})
+
+
+def fit_log_odds(real, label, fake, fake_label, subject, folds=5, seed=0):
+    """Fit a discriminator that weighs generated windows: a function of (n, steps, channels) and labels (n,).
+
+    It returns the logarithm (n,) of how much likelier a window is among the ``real`` ones than among the
+    ``fake`` ones of its label; both are (m, steps, channels), with labels (m,). The discriminator is boosted
+    trees on `activity_features` and the label. What they say of windows that taught them would be too sure,
+    so it is scaled by a logistic regression on what trees say that have met neither the window nor its
+    volunteer (``subject`` of the real windows), in ``folds`` parts, or as many as there are volunteers. Draw
+    the fakes with a seed of their own. Raises ValueError for a single volunteer, and for labels that differ
+    in number from their windows.
+    """
+    check_windows(real, fake)
+    names, folds = np.union1d(label, fake_label), min(folds, len(np.unique(subject)))
+    if folds < 2:
+        raise ValueError(
+            "a discriminator needs two volunteers at least: it is asked about one it has not met"
+        )
+
+    def features(windows, label):
+        check_labels(windows, label)
+        return np.concatenate([activity_features(windows), np.equal.outer(label, names)], axis=1)
+
+    def fit(rows):
+        return HistGradientBoostingClassifier(max_iter=150, early_stopping=False, random_state=seed).fit(
+            *rows
+        )
+
+    inputs = np.concatenate([features(real, label), features(fake, fake_label)])
+    truth = np.repeat([1, 0], [len(real), len(fake)])
+    # Generated windows belong to nobody: dealt out at random, as if to so many further volunteers.
+    dealt = np.random.default_rng(seed).integers(folds, size=len(fake)) + np.max(subject) + 1
+    said = np.empty(len(truth))
+    for known, unseen in GroupKFold(folds).split(inputs, groups=np.concatenate([subject, dealt])):
+        said[unseen] = fit((inputs[known], truth[known])).decision_function(inputs[unseen])
+    scale = LogisticRegression(C=np.inf).fit(said[:, None], truth).coef_[0, 0]
+    trees = fit((inputs, truth))
+    return lambda windows, label: scale * trees.decision_function(features(windows, label))
 
 
 def judge_across(kind, real, fake, subject, folds=3, **how):

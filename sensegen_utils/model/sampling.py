@@ -51,16 +51,24 @@ def sample_series(
 
 
 def sample_windows(
-    generator, whitening, counts, steps, seed, prefix=None, mixture_temperature=1.0, sigma_temperature=1.0
-):
+    generator, whitening, counts, steps, seed, prefix=None, mixture_temperature=1.0, sigma_temperature=1.0,
+    candidates=1, log_odds=None,
+):  # fmt: skip
     """Draw labelled windows: float32 (n, steps, channels) in the channels' units, and their labels (n,).
 
     ``counts`` is {label: number}. A window begins with a draw from its label's mixture of first samples, or
-    continues ``prefix``, {label: (number, known steps, channels)}, equally many steps for all labels. All
-    else is as in `sample_series`; a label that was not in training raises ValueError, too.
+    continues ``prefix``, {label: (number, known steps, channels)}, equally many steps for all labels.
+
+    With ``candidates`` > 1 so many are drawn for each window, and one stays, with a probability in proportion
+    to its odds of being real: a discriminator's ``log_odds``, a function of windows and labels that returns
+    (n,), as `judge.two_sample.fit_log_odds` makes it. Source: A. Grover et al., Bias Correction of Learned
+    Generative Models using Likelihood-Free Importance Weighting, NeurIPS 2019, section 3.3.
+
+    All else is as in `sample_series`; a label that was not in training, and candidates of which nothing
+    chooses, raise ValueError, too.
     """
-    temperatures = mixture_temperature, sigma_temperature
-    blocks = _blocks(generator, whitening, counts, steps, seed, temperatures, prefix)
+    temperatures, choice = (mixture_temperature, sigma_temperature), (candidates, log_odds)
+    blocks = _blocks(generator, whitening, counts, steps, seed, temperatures, prefix, SIGMA_FLOOR, *choice)
     return np.concatenate(list(blocks)), np.repeat(list(counts), list(counts.values()))
 
 
@@ -96,12 +104,20 @@ def sample_to_file(path, generator, counts, steps, seed, whitening=None, **optio
     return path
 
 
-def _blocks(generator, whitening, counts, steps, seed, temperatures, prefix=None, sigma_floor=SIGMA_FLOOR):
+def _blocks(
+    generator, whitening, counts, steps, seed, temperatures, prefix=None, sigma_floor=SIGMA_FLOOR,
+    candidates=1, log_odds=None,
+):  # fmt: skip
     """Yield float32 arrays (series of the block, steps, channels) in order."""
     labels = whitening["labels"] if whitening else [0]
     counts = counts if whitening else {0: counts}
     numbers = [("number of series", number, 1) for number in counts.values() or [0]]
-    for name, value, least in [("steps", steps, 1), ("seed", seed, 0), *numbers]:
+    for name, value, least in [
+        ("steps", steps, 1),
+        ("seed", seed, 0),
+        ("candidates", candidates, 1),
+        *numbers,
+    ]:
         if not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name} {value!r}: give a whole number, at least {least}")
     if min(temperatures) <= 0:
@@ -109,10 +125,13 @@ def _blocks(generator, whitening, counts, steps, seed, temperatures, prefix=None
             f"temperatures must be positive, not {temperatures[0]} and {temperatures[1]}; "
             "use a small value such as 0.01 for nearly deterministic samples"
         )
+    if candidates > 1 and log_odds is None:
+        raise ValueError(f"{candidates} candidates and no log_odds: judge.two_sample.fit_log_odds makes some")
     for label in counts if whitening else ():
         filters.of_label(whitening["predictors"], label)
-    series, known = sum(counts.values()), _known(whitening, counts, prefix)
-    code = np.repeat(np.searchsorted(labels, list(counts)), list(counts.values()))
+    known = _known(whitening, counts, prefix)
+    code = np.repeat(np.searchsorted(labels, list(counts)), list(counts.values()) * np.array(candidates))
+    series, known = len(code), None if known is None else known.repeat(candidates, axis=0)
     # Equally many series in all blocks, and few different numbers, for each is compiled once.
     each = -(-series // -(-series // SERIES_AT_ONCE))
     size = 1 << (each - 1).bit_length() if each <= 64 else -(-each // 64) * 64
@@ -135,8 +154,26 @@ def _blocks(generator, whitening, counts, steps, seed, temperatures, prefix=None
     workers = int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)) or os.cpu_count()
     with ThreadPoolExecutor(workers) as pool:
         # One block a worker and no more: a queue would fill the memory when the disk is the slower one.
-        for first in range(0, series, workers * size):
-            yield from pool.map(draw, range(first, min(first + workers * size, series), size))
+        starts = (
+            range(at, min(at + workers * size, series), size) for at in range(0, series, workers * size)
+        )
+        blocks = itertools.chain.from_iterable(pool.map(draw, some) for some in starts)
+        label = np.array(labels)[code].reshape(-1, candidates)
+        yield from blocks if candidates == 1 else _chosen(blocks, label, log_odds, seed)
+
+
+def _chosen(blocks, label, log_odds, seed):
+    """Of each row of ``label`` (n, candidates) yield one series, by chance in proportion to its odds."""
+    rng, done, waiting = np.random.default_rng([seed, label.shape[1]]), 0, []
+    for block in blocks:
+        drawn = np.concatenate([*waiting, block])
+        of_rows = label[done : done + len(drawn) // label.shape[1]]
+        drawn, *waiting = np.split(drawn, [of_rows.size])
+        if of_rows.size:
+            odds = np.reshape(log_odds(drawn, of_rows.ravel()), of_rows.shape)
+            chosen = (odds + rng.gumbel(size=odds.shape)).argmax(axis=1)  # each with its share of the odds
+            yield drawn.reshape(*of_rows.shape, *drawn.shape[1:])[np.arange(len(chosen)), chosen]
+            done += len(chosen)
 
 
 def _known(whitening, counts, prefix):
