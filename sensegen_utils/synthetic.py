@@ -62,15 +62,16 @@ def load_model(name="six", seed=0, profile="full"):
 
 def sample(
     model, activity="WALKING", windows=10, seconds=2.56, seed=0, prefix=None, mixture_temperature=1.0,
-    sigma_temperature=1.0,
+    sigma_temperature=1.0, candidates=1, log_odds=None,
 ):  # fmt: skip
     """Draw ``windows`` labelled windows of each activity, one activity after the other.
 
     ``activity`` is a name, a code from 1 to 6, a list of them, or None: all that the model knows. ``prefix``
     (n, known steps, channels), in the model's units at its rate, are real windows to continue, in the order
     of the result; they are not part of it. The model was trained on 2.56 s, known steps included: look at
-    longer windows before you use them. Temperatures below 1 make samples more typical. Equal arguments give
-    equal samples on one machine.
+    longer windows before you use them. Temperatures below 1 make samples more typical. With ``candidates`` a
+    discriminator, ``log_odds``, keeps one of so many for each window: notebook 8d teaches one. Equal
+    arguments give equal samples on one machine.
 
     Returns the samples, as above. Raises ValueError, which says what to give, for a wrong argument.
     """
@@ -96,7 +97,7 @@ def sample(
         known = dict(zip(codes, np.split(prefix, len(codes)), strict=True))
     x, label = sample_windows(
         model["generator"], model["whitening"], dict.fromkeys(codes, windows), round(seconds * RATE), seed,
-        known, mixture_temperature, sigma_temperature,
+        known, mixture_temperature, sigma_temperature, candidates, log_odds,
     )  # fmt: skip
     return {
         "x": x,

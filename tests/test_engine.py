@@ -146,11 +146,11 @@ def house(finished, tmp_path):
 def test_one_line_when_a_run_starts_and_one_when_it_ends(finished):
     house, told = finished
     runs = sorted(path.stem for path in (house / "results/smoke/runs").glob("*.json"))
-    assert len(runs) == 24
+    assert len(runs) == 25
     for run in runs:
         assert len(re.findall(rf"^-- {re.escape(run)} \(smoke\)$", told, re.M)) == 1
         assert len(re.findall(rf"^== {re.escape(run)} done in \d+ s", told, re.M)) == 1
-    assert "(24 of 24)" in told and "min left)" in told
+    assert "(25 of 25)" in told and "min left)" in told
     assert len(told.splitlines()) == 2 * len(runs)
     started = re.findall(r"^-- (\S+)", told, re.M)
     assert "01_data_preparation" in started[:2] and started[-1] == "report"
@@ -204,7 +204,7 @@ def test_a_raised_version_runs_what_depends_on_it_and_nothing_else(house):
 def test_a_changed_number_runs_what_depends_on_it_for_one_target_too(house):
     edit(house / "config/smoke.yaml", "window_epochs: 2 ", "window_epochs: 5 ")
     trained = "07_true_time_axis-six-seed0"
-    judged = {"08_fidelity-six", "08b_use_and_privacy-six", "08c_stronger_judges-six"}
+    judged = {"08_fidelity-six", "08b_use_and_privacy-six", "08c_stronger_judges-six", "08d_choosing-six"}
     again = wanted(house)
     assert set(again) == {trained, *judged, "report"}
     assert again[trained] == "window_epochs was 2, is 5"
@@ -218,7 +218,7 @@ def test_a_changed_number_runs_what_depends_on_it_for_one_target_too(house):
 def test_another_archive_runs_all_that_reads_it(house):
     again = wanted(house, config=["data=sha256:other"])
     assert set(again.values()) == {"data was not there, is sha256:other"}
-    assert len(again) == 20 and not [run for run in again if run.startswith(("00_", "09_", "10_"))]
+    assert len(again) == 21 and not [run for run in again if run.startswith(("00_", "09_", "10_"))]
 
 
 @pytest.mark.xdist_group("engine")

@@ -96,6 +96,12 @@ def test_an_activity_is_the_same_by_any_name(model, activity):
     np.testing.assert_array_equal(drawn["x"], sample(model, 4, windows=2, seed=3)["x"])
 
 
+def test_a_discriminator_may_choose(model):
+    every = sample(model, 4, windows=15, seed=3)["x"][:, 5, 0]
+    drawn = sample(model, 4, 3, seed=3, candidates=5, log_odds=lambda windows, label: 1e4 * windows[:, 5, 0])
+    np.testing.assert_array_equal(drawn["x"][:, 5, 0], every.reshape(3, 5).max(axis=1))
+
+
 def test_the_seed_decides(model):
     def draw(seed):
         return sample(model, ["LAYING", 1], windows=3, seconds=0.5, seed=seed)

@@ -142,6 +142,7 @@ def load_results(folder, seed=0):
         "fidelity": {model: found[0] for model, found in by_model("08_fidelity") if found},
         "use": {model: found[0] for model, found in by_model("08b_use_and_privacy") if found},
         "stronger": {model: found[0] for model, found in by_model("08c_stronger_judges") if found},
+        "choosing": {model: found[0] for model, found in by_model("08d_choosing") if found},
         "sensor": load("09_your_own_sensor", False),
         "vibration": load("09_your_own_sensor-vibration-seed0", False),
         "pictures": [name for name in PICTURES if (folder / "figures" / f"05_{name}.png").exists()],
