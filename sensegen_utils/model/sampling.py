@@ -62,7 +62,7 @@ def sample_windows(
     With ``candidates`` > 1 so many are drawn for each window, and one stays, with a probability in proportion
     to its odds of being real: a discriminator's ``log_odds``, a function of windows and labels that returns
     (n,), as `judge.two_sample.fit_log_odds` makes it. Source: A. Grover et al., Bias Correction of Learned
-    Generative Models using Likelihood-Free Importance Weighting, NeurIPS 2019, section 3.3.
+    Generative Models using Likelihood-Free Importance Weighting, NeurIPS 2019.
 
     All else is as in `sample_series`; a label that was not in training, and candidates of which nothing
     chooses, raise ValueError, too.
