@@ -257,6 +257,16 @@ def test_clear_errors(whitening, generator):
         sample_windows(generator, whitening, {2: 1}, 5, seed=0, candidates=0)
     with pytest.raises(ValueError, match="8 candidates and no log_odds: judge.two_sample.fit_log_odds makes"):
         sample_windows(generator, whitening, {2: 1}, 5, seed=0, candidates=8)
+    with pytest.raises(ValueError, match="log_odds returned a value that is not finite"):
+        sample_windows(
+            generator,
+            whitening,
+            {2: 2},
+            5,
+            seed=0,
+            candidates=2,
+            log_odds=lambda x, label: np.full(4, np.nan),
+        )
     broken = keras.models.clone_model(generator)
     broken.set_weights([np.full_like(weight, np.nan) for weight in broken.get_weights()])
     with pytest.raises(FloatingPointError, match="in series 0 at step 1"):

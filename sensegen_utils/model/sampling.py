@@ -64,8 +64,8 @@ def sample_windows(
     (n,), as `judge.two_sample.fit_log_odds` makes it. Source: A. Grover et al., Bias Correction of Learned
     Generative Models using Likelihood-Free Importance Weighting, NeurIPS 2019.
 
-    All else is as in `sample_series`; a label that was not in training, and candidates of which nothing
-    chooses, raise ValueError, too.
+    All else is as in `sample_series`. A label that was not in training, candidates without ``log_odds``, and
+    odds that are not finite raise ValueError, too.
     """
     temperatures, choice = (mixture_temperature, sigma_temperature), (candidates, log_odds)
     blocks = _blocks(generator, whitening, counts, steps, seed, temperatures, prefix, SIGMA_FLOOR, *choice)
@@ -171,6 +171,8 @@ def _chosen(blocks, label, log_odds, seed):
         drawn, *waiting = np.split(drawn, [of_rows.size])
         if of_rows.size:
             odds = np.reshape(log_odds(drawn, of_rows.ravel()), of_rows.shape)
+            if not np.isfinite(odds).all():
+                raise ValueError("log_odds returned a value that is not finite, so nothing can be chosen")
             chosen = (odds + rng.gumbel(size=odds.shape)).argmax(axis=1)  # each with its share of the odds
             yield drawn.reshape(*of_rows.shape, *drawn.shape[1:])[np.arange(len(chosen)), chosen]
             done += len(chosen)
