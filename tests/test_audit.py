@@ -97,6 +97,23 @@ class TestGenerativeLosses:
         found = generative_losses(results)[-1]
         assert (found["verdict"], found["why"], found["seeds"]) == ("deviates", "4.139 below ours", [])
 
+    @pytest.mark.parametrize(
+        ("nll", "verdict", "why"),
+        [
+            (-3.2, "deviates", "0.439 below ours on the standardised series"),
+            (-3.6, audit.ELSEWHERE, "within 0.1 nats of ours on the standardised series"),
+        ],
+    )
+    def test_a_number_from_nowhere_is_set_beside_the_standardised_run(self, results, nll, verdict, why):
+        row = published.LOSS_TABLE[-1]
+        as_stated(results, 0.5, row)
+        run = {"signal": "body_gyro_x", "lstm_units": 256, "training_nll": [0.0] * 1499 + [nll, 0.0]}
+        results["standardised"] = [run, run | {"signal": "total_acc_x"}, run | {"training_nll": [nll]}]
+        found = generative_losses(results)[-1]
+        assert (found["verdict"], found["why"], found["standardised"]) == (verdict, why, [nll])
+        told = next(row for row in claims(results) if row["key"] == "generative 1500 body_gyro_x 256")
+        assert f"ours as stated 0.500, standardised {nll:.3f}; " in told["found"]
+
     def test_the_nan_is_that_of_the_reports_loss(self, results):
         nan = generative_losses(results)[3]
         assert nan["generative"] is None and nan["difference"] is None

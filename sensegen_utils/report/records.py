@@ -120,6 +120,7 @@ def load_results(folder, seed=0):
             paths = (folder / "records").glob(f"{name}-{model}*.json")
             yield model, [load(path.stem) for path in sorted(paths)]
 
+    names = sorted(path.stem for path in (folder / "records").glob("02_mdn_generator-*-standardised.json"))
     data, audit = load("01_data_preparation"), folder / "records" / "06_audit.json"
     made = data["provenance"]
     seeds = range(seed, seed + profiles.get_profile(made["profile"])["generator_seeds"])
@@ -129,6 +130,7 @@ def load_results(folder, seed=0):
         "kind": made["data"]["kind"],
         "curves": [generator(each) for each in seeds],
         "published_start": generator(seed, profiles.PUBLISHED_START_RUN, False, variant="published-start"),
+        "standardised": [load(name) for name in names],
         "beyond": generator(seed, needed=False, sigma_floor=profiles.BEYOND_FLOOR),
         "failure": load("02b_nan_in_training"),
         "published_weights": load("02c_published_weights", False),
