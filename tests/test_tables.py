@@ -235,6 +235,7 @@ def test_published_weights_stand_beside_the_log_of_their_run(results):
 
 def test_what_has_not_run_has_no_table(results):
     empty = {"models": {"one": [], "six": []}, "fidelity": {}, "use": {}, "ablation": None, "sensor": None}
+    empty["standardised"] = []
     empty |= dict.fromkeys(("published_start", "published_weights", "beyond", "vibration"))
     tables = make_tables(results | empty)
     assert set(tables) == {
