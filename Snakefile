@@ -75,8 +75,9 @@ def of_generator(w):
         return of_signal(w) | {"FLOOR": p.SIGMA_FLOOR}
     epochs = N[f"{w.variant[1:].replace('-', '_')}_epochs"]
     if w.variant == "-standardised":
-        wanted = [run for run in p.STANDARDISED_RUNS if (run["signal"], run["lstm_units"]) == (w.signal, int(w.units))]
-        epochs = min(epochs, wanted[0]["epochs"])
+        this = w.signal, int(w.units), int(w.seed) - S
+        (run,) = (run for run in p.STANDARDISED_RUNS if (run["signal"], run["lstm_units"], run["seed"]) == this)
+        epochs = min(epochs, run["epochs"])
     return of_signal(w) | {"FLOOR": p.SIGMA_FLOOR, "VARIANT": w.variant[1:], "EPOCHS": epochs}
 
 
