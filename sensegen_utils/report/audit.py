@@ -53,9 +53,9 @@ def generative_losses(results):
         elif seeds:
             verdict, why = in_range(reported, seeds)
         elif standardised and abs(_outside(reported, standardised)) <= NLL_TOLERANCE:
-            verdict, why = ELSEWHERE, f"within {NLL_TOLERANCE} nats of ours on the standardised series"
+            verdict, why = ELSEWHERE, f"within {NLL_TOLERANCE} nats of ours, standardised"
         elif standardised:
-            verdict, why = in_range(reported, standardised, "ours on the standardised series")
+            verdict, why = in_range(reported, standardised, "ours, standardised")
         elif difference is not None:
             verdict, why = in_range(reported, [ours], "ours")
         else:
