@@ -13,7 +13,7 @@ from keras import layers
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GroupKFold
+from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -97,20 +97,15 @@ def fit_log_odds(real, label, fake, fake_label, subject, folds=5, seed=0):
         check_labels(windows, label)
         return np.concatenate([activity_features(windows), np.equal.outer(label, names)], axis=1)
 
-    def fit(rows):
-        return HistGradientBoostingClassifier(max_iter=150, early_stopping=False, random_state=seed).fit(
-            *rows
-        )
-
     inputs = np.concatenate([features(real, label), features(fake, fake_label)])
     truth = np.repeat([1, 0], [len(real), len(fake)])
+    trees = HistGradientBoostingClassifier(max_iter=150, early_stopping=False, random_state=seed)
     # Generated windows belong to nobody: dealt out at random, as if to so many further volunteers.
     dealt = np.random.default_rng(seed).integers(folds, size=len(fake)) + np.max(subject) + 1
-    said = np.empty(len(truth))
-    for known, unseen in GroupKFold(folds).split(inputs, groups=np.concatenate([subject, dealt])):
-        said[unseen] = fit((inputs[known], truth[known])).decision_function(inputs[unseen])
+    apart = {"groups": np.concatenate([subject, dealt]), "cv": GroupKFold(folds)}
+    said = cross_val_predict(trees, inputs, truth, method="decision_function", **apart)
     scale = LogisticRegression(C=np.inf).fit(said[:, None], truth).coef_[0, 0]
-    trees = fit((inputs, truth))
+    trees.fit(inputs, truth)
     return lambda windows, label: scale * trees.decision_function(features(windows, label))
 
 
