@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sensegen_utils.judge.checks import prediction_interval
 from sensegen_utils.report import published
 from sensegen_utils.report.records import PICTURES
 from sensegen_utils.report.words import TEMPLATES, read_tables
@@ -10,6 +11,11 @@ VERDICTS = ("reproduced", "reproduced under other conditions", "deviates", "not 
 REPRODUCED, ELSEWHERE, DEVIATES, NOT_REPRODUCIBLE = VERDICTS
 NLL_TOLERANCE = 0.1  # nats per step, ours: epochs that follow each other differ by as much
 NEIGHBOURS = 10  # epochs, of the predictors only: one seed each, and an error that swings from epoch to epoch
+SIGMAS = {
+    "sigma = exp(l / 2), as in the public code": "published_sigma",
+    "sigma = exp(l) + floor": "curves",  # ours
+}
+FEWEST = 5  # numbers that a prediction interval needs here: of fewer it is so wide that it refutes nothing
 
 
 def claims(results):
@@ -24,10 +30,11 @@ def claims(results):
         key = kind + " {epoch} {signal} {lstm_units}"
         verdicts |= {key.format(**row): row["verdict"] for row in rows}
     what = {"results": results, "losses": losses, "verdicts": verdicts, "published": published}
-    what |= {"seeds": at_epoch(results, published.NAN_EPOCHS - 1), "broken": broken(results)}
+    what |= {"seeds": of_true_run(results, published.NAN_EPOCHS - 1), "broken": broken(results)}
     what |= {"last": results["beyond"] or results["curves"][0], "pictures": len(PICTURES)}
     what["accuracies"] = d_accuracies(results)
-    told = TEMPLATES.get_template("audit.j2").render(in_range=in_range, stopped=stopped, **what)
+    what |= {"in_range": in_range, "stopped": stopped, "expected_range": expected_range}
+    told = TEMPLATES.get_template("audit.j2").render(**what)
     return [row | {"verdict": verdicts[row["key"]]} for row in read_tables(told)["audit"].to_dict("records")]
 
 
@@ -40,7 +47,7 @@ def generative_losses(results):
     rows = []
     for row in published.LOSS_TABLE:
         reported, nll = row["generative"], _experiment(results, row)["training_nll"]
-        seeds = at_epoch(results, row["generative_epoch"])
+        seeds = of_true_run(results, row["generative_epoch"])
         ours = nll[row["epoch"] - 1] if comparable(results) and row["epoch"] <= len(nll) else None
         standardised = _standardised(results, row)
         difference = None if None in (ours, reported) else ours - reported
@@ -52,7 +59,7 @@ def generative_losses(results):
             verdict, why = REPRODUCED, f"within {NLL_TOLERANCE} nats"
         elif seeds:
             verdict, why = in_range(reported, seeds)
-        elif standardised and abs(_outside(reported, standardised)) <= NLL_TOLERANCE:
+        elif standardised and abs(_outside(reported, expected_range(standardised))) <= NLL_TOLERANCE:
             verdict, why = ELSEWHERE, f"within {NLL_TOLERANCE} nats of ours, standardised"
         elif standardised:
             verdict, why = in_range(reported, standardised, "ours, standardised")
@@ -86,8 +93,8 @@ def discriminative_losses(results):
         else:
             around = slice(max(epoch - NEIGHBOURS, 0), epoch + NEIGHBOURS + 1)
             near = {layers: mse[around] for layers, mse in runs.items()}
-            best = min(near, key=lambda layers: abs(_outside(reported, near[layers])))
-            whose = f"the range of our {best} layers within {NEIGHBOURS} epochs"
+            best = min(near, key=lambda layers: abs(_outside(reported, expected_range(near[layers]))))
+            whose = f"the {_range_of(near[best])} of our {best} layers' {2 * NEIGHBOURS + 1} epochs around it"
             verdict, why = in_range(reported, near[best], whose, digits=5)
             ours = runs[best][epoch]
             found |= {"near": near, "layers": best, "ours": ours, "difference": ours - reported}
@@ -95,26 +102,27 @@ def discriminative_losses(results):
     return rows
 
 
-def published_curve(results):
-    """Set the published log beside our seeds, at equal epochs only, and count on which side it lies.
+def published_curve(results, runs="curves"):
+    """Set the published log beside our seeds, of ``runs``, at equal epochs only.
 
-    Returns "rows": "epoch", "reported", "seeds", "difference" (our mean less the log), "outside" (how far the
-    log lies above our range, negative below). Where there are some, also how many are "inside", "below" and
-    "above"; "ours", our mean's side at the end; "since" which epoch, and in how many rows, "of_one_sign".
+    Returns "rows": "epoch", "reported", "seeds", "range" (`expected_range` of them), "difference" (our mean
+    less the log), "outside" (how far the log lies above that range, negative below). Where there are some,
+    also how many are "inside", "below" and "above"; "what" the range is; and "rank", the place of the log's
+    mean over these epochs among those of "seeds" curves and itself (1: lowest).
     """
     rows = []
     for epoch, reported in published.CURVE.items():
-        if seeds := at_epoch(results, epoch):
-            row = {"epoch": epoch, "reported": reported, "seeds": seeds}
+        if seeds := at_epoch(results, epoch, runs):
+            row = {"epoch": epoch, "reported": reported, "seeds": seeds, "range": expected_range(seeds)}
             difference = float(np.mean(seeds)) - reported
-            rows.append(row | {"difference": difference, "outside": _outside(reported, seeds)})
+            rows.append(row | {"difference": difference, "outside": _outside(reported, row["range"])})
     if not rows:
         return {"rows": rows}
-    sides, signs = (np.sign([row[name] for row in rows]) for name in ("outside", "difference"))
-    first = max((number + 1 for number, sign in enumerate(signs) if sign != signs[-1]), default=0)
+    sides = np.sign([row["outside"] for row in rows])
     counts = {name: int((sides == side).sum()) for name, side in (("inside", 0), ("below", -1), ("above", 1))}
-    counts |= {"since": rows[first]["epoch"], "of_one_sign": len(rows) - first}
-    return {"rows": rows, "ours": "above" if signs[-1] > 0 else "below"} | counts
+    means, theirs = np.mean([row["seeds"] for row in rows], 0), np.mean([row["reported"] for row in rows])
+    rank = {"rank": int((means < theirs).sum()) + 1, "seeds": len(means), "what": _range_of(means)}
+    return {"rows": rows} | counts | rank
 
 
 def continued(results):
@@ -131,11 +139,25 @@ def comparable(results):
     return results["kind"] != "simulated" and results["profile"] != "smoke"
 
 
-def at_epoch(results, epoch):
+def at_epoch(results, epoch, runs="curves"):
     """Training NLL of all our seeds of the published run at ``epoch`` (from 0); empty if one stops before."""
-    curves = [curve["training_nll"] for curve in results["curves"]]
+    curves = [curve["training_nll"] for curve in results[runs]]
     reached = epoch is not None and comparable(results) and all(epoch < len(nll) for nll in curves)
     return [nll[epoch] for nll in curves] if reached else []
+
+
+def of_true_run(results, epoch):
+    """`at_epoch` of the runs that judge the published run: with its own sigma from FEWEST on, else ours."""
+    theirs = at_epoch(results, epoch, "published_sigma")
+    return theirs if len(theirs) >= FEWEST else at_epoch(results, epoch)
+
+
+def expected_range(ours):
+    """Where one more number like ours would lie: (low, high).
+
+    From FEWEST on that is their 95 % prediction interval (t, mean and deviation), else their range.
+    """
+    return prediction_interval(ours) if len(ours) >= FEWEST else (min(ours), max(ours))
 
 
 def broken(results):
@@ -158,9 +180,9 @@ def d_accuracies(results):
 
 
 def in_range(reported, ours, whose=None, digits=3):
-    """Judge a number by ours of the run that it comes from: inside their range, or by how much outside."""
-    outside = _outside(reported, ours)
-    whose = whose or f"the range of our {len(ours)} seed{'s' * (len(ours) > 1)}"
+    """Judge a number by ours of the run that it comes from: inside `expected_range`, or how far outside."""
+    outside = _outside(reported, expected_range(ours))
+    whose = whose or f"the {_range_of(ours)} of our {len(ours)} seed{'s' * (len(ours) > 1)}"
     told = f"{abs(outside):.{digits}f} {'above' if outside > 0 else 'below'} {whose}"
     return (DEVIATES, told) if outside else (ELSEWHERE, f"inside {whose}")
 
@@ -173,7 +195,7 @@ def stopped(results, epochs):
 def _verdicts(results):
     """The verdicts on all claims that are no loss of the report's table, by key."""
     shapes, settings, nans = results["data"]["shapes"], results["experiments"][0]["settings"], broken(results)
-    seeds, counts = at_epoch(results, published.NAN_EPOCHS - 1), results["curves"][0]["parameters"]
+    seeds, counts = of_true_run(results, published.NAN_EPOCHS - 1), results["curves"][0]["parameters"]
     lowest = min((results["beyond"] or results["curves"][0])["training_nll"])
     around = nans and min(nans) <= published.NAN_EPOCHS <= max(nans)
     chance = all(holds for group in d_accuracies(results).values() for *_, holds in group)
@@ -194,9 +216,14 @@ def _verdicts(results):
     }
 
 
-def _outside(value, others):
-    """How far a value lies above a range; negative below it, 0 inside."""
-    return max(value - max(others), 0) or min(value - min(others), 0)
+def _outside(value, bounds):
+    """How far a value lies above (low, high); negative below, 0 inside."""
+    low, high = bounds
+    return max(value - high, 0) or min(value - low, 0)
+
+
+def _range_of(ours):
+    return "95 % prediction interval" if len(ours) >= FEWEST else "range"
 
 
 def _standardised(results, row):

@@ -120,7 +120,10 @@ def load_results(folder, seed=0):
             paths = (folder / "records").glob(f"{name}-{model}*.json")
             yield model, [load(path.stem) for path in sorted(paths)]
 
-    names = sorted(path.stem for path in (folder / "records").glob("02_mdn_generator-*-standardised.json"))
+    def named(variant):
+        paths = (folder / "records").glob(f"02_mdn_generator-*-{variant}.json")
+        return sorted(path.stem for path in paths)
+
     data, audit = load("01_data_preparation"), folder / "records" / "06_audit.json"
     made = data["provenance"]
     seeds = range(seed, seed + profiles.get_profile(made["profile"])["generator_seeds"])
@@ -129,8 +132,9 @@ def load_results(folder, seed=0):
         "profile": made["profile"],
         "kind": made["data"]["kind"],
         "curves": [generator(each) for each in seeds],
+        "published_sigma": [load(name) for name in named("published-sigma")],
         "published_start": generator(seed, profiles.PUBLISHED_START_RUN, False, variant="published-start"),
-        "standardised": [load(name) for name in names],
+        "standardised": [load(name) for name in named("standardised")],
         "beyond": generator(seed, needed=False, sigma_floor=profiles.BEYOND_FLOOR),
         "failure": load("02b_nan_in_training"),
         "published_weights": load("02c_published_weights", False),

@@ -37,7 +37,7 @@ def write_report(folder, root=ROOT, seed=0):
     if folder.name == "full" or (folder.name == "quick" and not (root / "results/full/REPORT.md").exists()):
         pages[root / "REPORT.md"] = ("report", f"results/{folder.name}")
     what = {"results": results, "tables": tables, "claims": audit.claims(results), "audit": audit}
-    what |= {"curve": audit.published_curve(results), "published": published}
+    what["published"] = published
     what["machines"] = sorted({computed_by(each)["machine"]["processor"] for each in results["all"]})
     compared = expected.compare(folder)
     what["agreement"] = None if compared is None else expected.in_words(compared)

@@ -19,9 +19,9 @@ def percent(share, digits=0):
 
 
 def span(values, digits=3):
-    """Return the range of several numbers as text, or the one number there is."""
+    """Return the range of several numbers as text, or the one number that they are."""
     told = [f"{value:.{digits}f}" for value in (min(values), max(values))] if values else ["–"]
-    return " to ".join(told if len(values) > 1 else told[:1])
+    return " to ".join(dict.fromkeys(told))
 
 
 def spread(values, digits=3, half=True):
