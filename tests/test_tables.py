@@ -122,7 +122,7 @@ def test_contenders_stand_in_the_order_of_their_roles(results):
     results["fidelity"]["one"]["rows"].append(fidelity_row("tsgm vae", 0, 0.5))
     assert list(by_contender(results["fidelity"]["one"])) == [
         "reference: real people", "generator", "baseline: VAR", "baseline: block bootstrap",
-        "baseline: tsgm vae", "control: copy of training", "control: white noise",
+        "package: tsgm vae", "control: copy of training", "control: white noise",
     ]  # fmt: skip
 
 
@@ -132,6 +132,10 @@ def test_the_summary_names_the_closest_baseline_and_the_farthest_control(results
     assert closest(found, "judge cnn", "baseline") == "VAR"
     assert closest(found, "judge cnn", "control", farthest=True) == "white noise"
     assert closest(found[found.role != "baseline"], "judge cnn", "baseline") is None
+    results["fidelity"]["one"]["rows"].append(fidelity_row("tsgm vae", 0, 0.021))
+    assert closest(means(results, "one"), "judge cnn", "baseline") == "VAR", (
+        "a package had too small a budget"
+    )
     strong = {"real people": 0.05, "G": 0.3, "VAR": 0.45, "white noise": 0.5, "copy of training": 0.0}
     record = [{"contender": who, "judge": "trees", "score": score} for who, score in strong.items()]
     results["stronger"] = {"one": {"rows": record}}
@@ -231,6 +235,22 @@ def test_published_weights_stand_beside_the_log_of_their_run(results):
         ["mdngyromodel.ckpt-1499", "body_gyro_x", "-3.238609", "-2.500", "9.000 (3 infinite)", "–", "–"],
         ["mdnmodel.ckpt-1099", "not finite", "-2.387376", "–", "–", "-2.312240", "–"],
     ]
+
+
+def test_others_scores_stand_beside_ours_by_a_weak_and_a_strong_classifier(committed):
+    found = rows(committed, "others_six")
+    assert [row[0] for row in found[:6:2]] == ["ours", "VAR", "real people"]
+    (ours,) = [
+        row["score"] for row in committed["stronger"]["six"]["rows"]
+        if (row["judge"], row["contender"]) == ("trees", "G")
+    ]  # fmt: skip
+    assert found[1][-1] == f"{ours:.3f}" != found[0][-1]
+    assert [
+        "DiffWave (diffusion)",
+        "DAGHAR, scaled by activity",
+        "a perceptron of 2 layers",
+        "0.126",
+    ] in found
 
 
 def test_what_has_not_run_has_no_table(results):

@@ -76,3 +76,15 @@ PREDICTORS = (
              300: 0.010450293, 335: 0.0113682775, 400: 0.012321941, 500: 0.0101856245, 537: 0.010332561,
              800: 0.008996723, 978: 0.0104876915}},
 )  # fmt: skip
+
+# What others report for generators of phone motion: TSGBench, figures/benchmark_results.png, read off to 0.01
+# (github.com/YihaoAng/TSGBench, 3d090e5), and IMUEval, README.md (github.com/H-IAAC/synth-imu-eval, 7f9a791).
+OTHERS = (
+    {"data": "HAPT, 128 x 6, scaled to [0, 1], windows divided by chance",
+     "classifier": "a GRU of 3 units, as TimeGAN's",
+     "scores": {"LS4 (state space)": "0.17", "RTSGAN (GAN)": "0.21", "TimeVQVAE (VAE, transformer)": "0.33",
+                "Fourier Flow (flow)": "0.39", "TimeVAE (VAE)": "0.41", "TimeGAN (GAN)": "0.48"}},
+    {"data": "DAGHAR, scaled by activity", "classifier": "a perceptron of 2 layers",
+     "scores": {"DiffWave (diffusion)": "0.126", "BioDiffusion (diffusion)": "0.226",
+                "Diffusion-TS (diffusion)": "0.354", "TTS-GAN (GAN)": "0.467"}},
+)  # fmt: skip
