@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from sensegen_utils.data.uci_har import URLS
-from sensegen_utils.report.audit import NEIGHBOURS, NLL_TOLERANCE
+from sensegen_utils.report.audit import FEWEST, NEIGHBOURS, NLL_TOLERANCE
 from sensegen_utils.report.records import PICTURES, computing_seconds
 
 HERE = Path(__file__).resolve().parents[1]
@@ -212,7 +212,8 @@ def test_the_workflow_runs_the_readmes_test_on_every_python_and_the_official_arc
 
 def test_what_counts_as_replicated_and_what_it_costs_agree_with_code_and_records():
     text = " ".join((HERE / "docs/reproduction.md").read_text().split())
-    assert f"within {NLL_TOLERANCE} nats per step" in text and f"within {NEIGHBOURS} epochs" in text
+    assert f"within {NLL_TOLERANCE} nats per step" in text and "of fewer than five seeds" in text
+    assert f"the interval of the {2 * NEIGHBOURS + 1} epochs around" in text and FEWEST == 5
     records = map(Path.read_text, (HERE / "results/full/records").glob("*.json"))
     hours = sum(computing_seconds(json.loads(record)) or 0 for record in records) / 3600
     least = float(re.search(r"at least (\d+) h of computing", text)[1])

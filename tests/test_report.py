@@ -101,6 +101,8 @@ class TestCommitted:
     @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
     def test_every_link_leads_somewhere(self, path):
         for target in re.findall(r"\]\(([^)]+)\)", path.read_text()):
+            if target.startswith("https://"):
+                continue  # tests ask no other machine
             place, _, anchor = target.partition("#")
             other = (path.parent / place).resolve()
             if other.name == "speed.md" and not other.exists():
