@@ -105,17 +105,16 @@ def discriminative_losses(results):
 def published_curve(results, runs="curves"):
     """Set the published log beside our seeds, of ``runs``, at equal epochs only.
 
-    Returns "rows": "epoch", "reported", "seeds", "range" (`expected_range` of them), "difference" (our mean
-    less the log), "outside" (how far the log lies above that range, negative below). Where there are some,
-    also how many are "inside", "below" and "above"; "what" the range is; and "rank", the place of the log's
-    mean over these epochs among those of "seeds" curves and itself (1: lowest).
+    Returns "rows": "epoch", "reported", "seeds", "range" (`expected_range` of them), "outside" (how far the
+    log lies above that range, negative below). Where there are some, also how many are "inside", "below" and
+    "above"; "what" the range is; and "rank", the place of the log's mean over these epochs among those of
+    "seeds" curves and itself (1: lowest).
     """
     rows = []
     for epoch, reported in published.CURVE.items():
         if seeds := at_epoch(results, epoch, runs):
             row = {"epoch": epoch, "reported": reported, "seeds": seeds, "range": expected_range(seeds)}
-            difference = float(np.mean(seeds)) - reported
-            rows.append(row | {"difference": difference, "outside": _outside(reported, row["range"])})
+            rows.append(row | {"outside": _outside(reported, row["range"])})
     if not rows:
         return {"rows": rows}
     sides = np.sign([row["outside"] for row in rows])
