@@ -227,15 +227,16 @@ def _range_of(ours):
 
 def _standardised(results, row):
     """Training NLL at a row's epoch of all runs of its signal and units on the standardised series."""
-    same = [
-        run
-        for run in results["standardised"]
-        if all(run[key] == row[key] for key in ("signal", "lstm_units"))
-    ]
+    same = _of_row(results["standardised"], row)
     curves = [run["training_nll"] for run in same if comparable(results)]
     return [nll[row["epoch"] - 1] for nll in curves if row["epoch"] <= len(nll)]
 
 
 def _experiment(results, row):
+    return _of_row(results["experiments"], row)[0]
+
+
+def _of_row(runs, row):
+    """Those of the runs that have the signal and the units of a row of the loss table."""
     key = (row["signal"], row["lstm_units"])
-    return next(run for run in results["experiments"] if (run["signal"], run["lstm_units"]) == key)
+    return [run for run in runs if (run["signal"], run["lstm_units"]) == key]

@@ -25,7 +25,7 @@ def make_tables(results):
         "activities": ACTIVITIES,
         "kinds": KINDS,
     }
-    sums = (by_contender, means, closest, mixing_gains, computed_by, computing_seconds)
+    sums = (by_contender, means, closest, scores_by, mixing_gains, computed_by, computing_seconds)
     what |= {each.__name__: each for each in sums}
     pages = [TEMPLATES.get_template(f"tables_{axis}.j2").render(**what) for axis in ("report", "motion")]
     return read_tables("\n".join(pages))
@@ -51,6 +51,11 @@ def closest(found, metric, role, farthest=False):
     """Return who of a role has the mean closest to (or farthest from) the reference's; None without one."""
     away = (found[metric] - found.loc["real people", metric]).abs()[found["role"] == role]
     return None if away.empty else away.idxmax() if farthest else away.idxmin()
+
+
+def scores_by(judge, record):
+    """Return {contender: score} by one judge of a record of notebook 8c."""
+    return {row["contender"]: row["score"] for row in record["rows"] if row["judge"] == judge}
 
 
 def mixing_gains(rows):
