@@ -24,9 +24,10 @@ has_project() {
   (cd notebooks && "$1" - "${PWD%/notebooks}/" 2>/dev/null <<'PYTHON'
 import sys
 
+import own_sensor
 import sensegen_utils
 
-assert sensegen_utils.__file__.startswith(sys.argv[1])
+assert all(package.__file__.startswith(sys.argv[1]) for package in (own_sensor, sensegen_utils))
 PYTHON
   )
 }
@@ -65,14 +66,16 @@ prepare_science() {
     return
   fi
   local python=$PWD/.venv/bin/python
-  if ! cmp -s requirements.lock .venv/.made || ! has_packages "$python" || ! has_project "$python"; then
+  if ! cmp -s requirements.lock .venv/.made || ! has_packages "$python"; then
     make_environment .venv requirements.lock
+    cp requirements.lock .venv/.made
+  fi
+  if ! has_project "$python"; then
     if command -v uv >/dev/null; then
       uv pip install --quiet --python .venv --no-deps --no-build-isolation -e .
     else
       "$python" -m pip install --quiet --no-deps --no-build-isolation -e .
     fi
-    cp requirements.lock .venv/.made
   fi
   export PATH="$PWD/.venv/bin:$PATH" VIRTUAL_ENV="$PWD/.venv"
 }

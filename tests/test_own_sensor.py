@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sensegen_utils.data.own_sensor import PARTS, cut_windows, read_sensor, split_by_group
+from own_sensor import PARTS, cut_windows, read_sensor, split_by_group
 from sensegen_utils.data.recordings import random_crops
 
 HEADER = "t,x,y,state,who"

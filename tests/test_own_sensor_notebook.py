@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
-from sensegen_utils.data.own_sensor import read_sensor
+from own_sensor import read_sensor
 from sensegen_utils.model.generator import load_generator
 
 STEPS = 32

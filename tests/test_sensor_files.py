@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sensegen_utils.data.own_sensor import read_sensor
+from own_sensor import read_sensor
 
 VALUES = np.random.default_rng(0).normal(size=(400, 3)).cumsum(axis=0).round(3)
 VALUES -= VALUES.mean(axis=0).round(3)

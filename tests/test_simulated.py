@@ -7,18 +7,12 @@ import pytest
 from scipy.signal import butter, hilbert, sosfiltfilt, welch
 from scipy.stats import kurtosis
 
+from own_sensor import PARTS, cut_windows, read_sensor, split_by_group
+from own_sensor.example import CHANNELS, INNER_RACE, PAUSE, STATES, simulate_vibration
 from sensegen_utils import files
 from sensegen_utils.data import layout
-from sensegen_utils.data.own_sensor import PARTS, cut_windows, read_sensor, split_by_group
 from sensegen_utils.data.recordings import recordings
-from sensegen_utils.data.simulated import (
-    CHANNELS,
-    INNER_RACE,
-    PAUSE,
-    STATES,
-    simulate_har,
-    simulate_vibration,
-)
+from sensegen_utils.data.simulated import simulate_har
 from sensegen_utils.data.uci_har import load_har, validate
 
 RATE = 400  # Hz, of the vibration

@@ -1,10 +1,9 @@
-"""Two stand-ins for measured data, from a fixed seed: people in UCI HAR's layout, and vibrating machines."""
+"""A stand-in for the UCI HAR archive, from a fixed seed: simulated people in its layout."""
 
 import zipfile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
@@ -26,21 +25,6 @@ GAIT = {
 REST = (0.004, 0.007, 0.007, 0.02, 0.02, 0.015)  # standard deviations of sway and tremor, same units
 SENSOR_NOISE = (0.003, 0.003, 0.003, 0.01, 0.01, 0.01)  # standard deviations, same units
 GAIT_HARMONICS = np.array([0.5, 1, 2, 3, 4])  # of the step rate; 0.5 is the stride, left and right
-
-# Speed relative to that at work; amplitudes (m/s^2) at once, twice and three times the speed, from unbalance,
-# misalignment and looseness; standard deviation (m/s^2) of the noise.
-STATES = {
-    "idle": (0.7, (0.25, 0.10, 0.05), 0.05),
-    "run": (1.0, (1.0, 0.45, 0.25), 0.10),
-    "worn bearing": (1.0, (1.0, 0.45, 0.25), 0.12),
-}
-CHANNELS = ("vertical_acc", "horizontal_acc")
-# Blows of a pit on the inner race in one turn: half of the 8 elements, times 1 + d / D cos(contact angle).
-INNER_RACE = 8 / 2 * (1 + 0.2)
-IMPACT, EXTENT = 8.0, 0.4  # m/s^2 under the full load; Stribeck's epsilon, below 0.5: there is play
-RESONANCE, DECAY = 110, 0.006  # Hz, s
-PAUSE = 10  # s between two recordings of a machine
-LOWEST_RATE = 300  # Hz; no machine's resonance lies beyond half of it
 
 
 def simulate_har(path, seed=0, train_subjects=6, test_subjects=2, repeats=2):
@@ -100,7 +84,7 @@ def _motion(rng, person, activity, samples):
     posture = np.array(GRAVITY.get(activity, UPRIGHT))
     tilt = person["tilt"] * Rotation.from_rotvec(rng.normal(0, 0.03, 3))
     gravity = tilt.apply(posture / np.linalg.norm(posture))[:, None]
-    motion = np.array(REST)[:, None] * _slow(rng, (6, samples), RATE)
+    motion = np.array(REST)[:, None] * _slow(rng, (6, samples))
     if activity in GAIT:
         motion += _gait(rng, person, *GAIT[activity], samples)
     motion += np.array(SENSOR_NOISE)[:, None] * rng.normal(size=(6, samples))
@@ -109,8 +93,8 @@ def _motion(rng, person, activity, samples):
 
 def _gait(rng, person, pace, deviations, impact, samples):
     # Neither the rhythm nor the strength of steps is quite regular.
-    rate = person["rate"] * pace * (1 + 0.03 * _slow(rng, samples, RATE))
-    strength = person["strength"] * (1 + 0.08 * _slow(rng, samples, RATE))
+    rate = person["rate"] * pace * (1 + 0.03 * _slow(rng, samples))
+    strength = person["strength"] * (1 + 0.08 * _slow(rng, samples))
     phase = 2 * np.pi * (rng.uniform() + np.cumsum(rate) / RATE)
     weights = person["weights"] * np.where(GAIT_HARMONICS > 1, impact / 0.4, 1)
     weights *= np.array(deviations)[:, None] / np.sqrt((weights**2).sum(axis=1, keepdims=True) / 2)
@@ -118,74 +102,7 @@ def _gait(rng, person, pace, deviations, impact, samples):
     return strength * np.einsum("sh,sht->st", weights, waves)
 
 
-def _slow(rng, shape, rate):
+def _slow(rng, shape):
     """Return noise of unit variance that changes over about a second, along the last axis of ``shape``."""
-    noise = gaussian_filter1d(rng.normal(size=shape), rate / 2, mode="wrap")
-    return noise * np.sqrt(2 * np.sqrt(np.pi) * rate / 2)
-
-
-def simulate_vibration(machines=6, seconds=60, rate=400, seed=0):
-    """Return the vibration of ``machines`` machines, each measured for ``seconds``, as a table of samples.
-
-    The columns: "time" (s, with a pause between a machine's recordings), "vertical_acc" and "horizontal_acc"
-    (m/s^2, on the housing of one bearing, resolution 0.001), "state" ("idle", "run", "worn bearing": one
-    recording each, a third of the seconds), "machine" (1, 2, ...). ``rate`` is in Hz. One seed gives one
-    table. Raises ValueError for no machine, for recordings shorter than a second, and below 300 Hz.
-
-    The shaft turns 13 to 17 times a second. Its harmonics shake the housing in two directions, a quarter of a
-    turn apart. The worn bearing is the model of P. D. McFadden and J. D. Smith (Journal of Sound and
-    Vibration 96(1), 1984, 69-82): each rolling element that meets the pit on the inner race strikes a blow,
-    as strong as the load (Stribeck's) where the pit then is, and the blow rings in a decaying resonance. One
-    thing is not to scale: a real housing rings at some kHz, this one near 110 Hz, so that 400 Hz carry it.
-    """
-    if machines < 1 or seconds < len(STATES) or rate < LOWEST_RATE:
-        least = f"one machine, {len(STATES)} s (one for each state), {LOWEST_RATE} Hz for the resonance"
-        raise ValueError(f"{machines=}, {seconds=}, {rate=}: there must be at least {least}.")
-    rng, samples, tables = np.random.default_rng(seed), int(seconds * rate / len(STATES)), []
-    for number in range(1, machines + 1):
-        machine = _machine(rng)
-        for order, state in enumerate(STATES):
-            clock = order * (samples / rate + PAUSE) + np.arange(samples) / rate
-            vibration = _vibration(rng, machine, state, samples, rate).round(3)
-            columns = {"time": clock.round(6), **dict(zip(CHANNELS, vibration, strict=True))}
-            tables.append(pd.DataFrame(columns).assign(state=state, machine=number))
-    return pd.concat(tables, ignore_index=True)
-
-
-def _machine(rng):
-    return {
-        "speed": rng.uniform(13, 17),
-        "gains": rng.uniform(0.85, 1.15, (len(CHANNELS), 3)),
-        "phases": rng.uniform(-0.6, 0.6, (len(CHANNELS), 3)),
-        "pit": rng.uniform(),  # where on the ring, in turns from the unbalance
-        "resonance": RESONANCE * rng.uniform(0.93, 1.07),
-        "impact": IMPACT * rng.uniform(0.8, 1.2),
-    }
-
-
-def _vibration(rng, machine, state, samples, rate):
-    """Return (2, samples), the vertical and the horizontal acceleration (m/s^2)."""
-    relative, amplitudes, noise = STATES[state]
-    speed = machine["speed"] * relative * (1 + 0.01 * _slow(rng, samples, rate))
-    turns = rng.uniform() + np.cumsum(speed) / rate
-    times, quarter = np.arange(1, 4)[:, None], np.array([0, np.pi / 2])[:, None, None]
-    angles = 2 * np.pi * times * turns - times * quarter + machine["phases"][:, :, None]
-    vibration = np.einsum("ch,cht->ct", machine["gains"] * amplitudes, np.cos(angles))
-    if state == "worn bearing":
-        # The sensors stand at right angles, the blows come from the loaded side, below.
-        vibration += np.array([[1.0], [0.7]]) * _blows(rng, machine, turns, samples, rate)
-    return vibration + noise * rng.normal(size=vibration.shape)
-
-
-def _blows(rng, machine, turns, samples, rate):
-    slip = 0.02 * np.cumsum(rng.normal(size=samples)) / np.sqrt(rate)  # in turns
-    passed = INNER_RACE * (turns + slip)
-    hits = np.arange(np.ceil(passed[0]), passed[-1])
-    moments = np.interp(hits, passed, np.arange(samples))  # in samples, between two of them
-    pit = 2 * np.pi * (machine["pit"] + np.interp(moments, np.arange(samples), turns))
-    load = np.clip(1 - (1 - np.cos(pit)) / (2 * EXTENT), 0, None) ** 1.5
-    index = np.ceil(moments).astype(int)[:, None] + np.arange(int(8 * DECAY * rate))
-    elapsed = (index - moments[:, None]) / rate
-    ringing = np.exp(-elapsed / DECAY) * np.sin(2 * np.pi * machine["resonance"] * elapsed)
-    weights = machine["impact"] * load[:, None] * ringing
-    return np.bincount(index.ravel(), weights.ravel(), minlength=samples)[:samples]
+    noise = gaussian_filter1d(rng.normal(size=shape), RATE / 2, mode="wrap")
+    return noise * np.sqrt(2 * np.sqrt(np.pi) * RATE / 2)

@@ -23,7 +23,7 @@ def read_file(path):
     """Read a file of samples; return its columns, what its format says of them, and notes.
 
     The columns are a table whose index tells the lines, or a dict of arrays (the name None for an .npy). What
-    the format says are arguments of `own_sensor.read_sensor`: those of Sensor Logger, phyphox, Empatica E4,
+    the format says are arguments of `read_sensor`: those of Sensor Logger, phyphox, Empatica E4,
     WISDM and PAMAP2 are known. Notes are sentences on what was found out and not told. Raises ValueError,
     which says what to do, if the file is missing, empty, of another kind, or no table with column names.
     """

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 
-from sensegen_utils.data.sensor_files import EPOCH
+from own_sensor.files import EPOCH
 
 GAP = 1.5  # times the median step; a longer step begins a new piece
 MIXED = 0.1  # of the rate: what two stretches may differ
