@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from benchmarks.records import FOLDER, begin_record
 from benchmarks.timing import seconds_of
-from sensegen_utils.model.fast_adam import FastAdam
+from fast_keras import FastAdam
 from sensegen_utils.model.generator import build_generator
 from sensegen_utils.model.mixture import mixture_nll
 from sensegen_utils.model.sampling import sample_series

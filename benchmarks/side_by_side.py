@@ -30,7 +30,7 @@ def make(job):
     """``{"train": function}`` that trains one configuration, for `benchmarks.worker`."""
     import keras
 
-    from sensegen_utils.model.fast_adam import FastAdam
+    from fast_keras import FastAdam
     from sensegen_utils.model.generator import build_generator
     from sensegen_utils.model.mixture import mixture_nll
 

@@ -10,8 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sensegen_utils.model.fast_adam import FastAdam
-from sensegen_utils.model.fast_lstm import FastLSTM
+from fast_keras import FastAdam, FastLSTM
 from sensegen_utils.model.mixture import COMPONENTS, mixture_nll
 
 HIDDEN, LEARNING_RATE, CLIP = 128, 3e-4, 0.1

@@ -24,10 +24,11 @@ has_project() {
   (cd notebooks && "$1" - "${PWD%/notebooks}/" 2>/dev/null <<'PYTHON'
 import sys
 
+import fast_keras
 import own_sensor
 import sensegen_utils
 
-assert all(package.__file__.startswith(sys.argv[1]) for package in (own_sensor, sensegen_utils))
+assert all(each.__file__.startswith(sys.argv[1]) for each in (fast_keras, own_sensor, sensegen_utils))
 PYTHON
   )
 }

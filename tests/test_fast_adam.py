@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sensegen_utils.model.fast_adam import FastAdam
+from fast_keras import FastAdam
 
 STOCK = keras.optimizers.Adam
 SCHEDULE = keras.optimizers.schedules.CosineDecay(1e-2, 20)

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sensegen_utils.model.fast_lstm import MAX_BATCH, SMALL_BATCH, FastLSTM
+from fast_keras import FastLSTM
+from fast_keras.lstm import MAX_BATCH, SMALL_BATCH
 
 UNITS, FEATURES, BATCH, LARGE = 6, 3, 4, SMALL_BATCH + 8
 CUT = 2 * SMALL_BATCH + 1  # odd, and large enough to be cut in two

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from fast_keras import FastAdam
 from sensegen_utils.data.recordings import training_chunks
-from sensegen_utils.model.fast_adam import FastAdam
 from sensegen_utils.model.mixture import probability_space_nll, split_mixture
 from sensegen_utils.model.published_weights import load_published, restore_adam
 from tests import public_model

@@ -47,8 +47,9 @@ def test_there_is_no_circle():
     TopologicalSorter(GRAPH).prepare()  # raises CycleError, which names the circle
 
 
-def test_what_reads_recordings_stands_on_its_own():
-    for path in (ROOT / "own_sensor").glob("*.py"):
+@pytest.mark.parametrize("package", ["own_sensor", "fast_keras"])
+def test_a_package_beside_the_helper_stands_on_its_own(package):
+    for path in (ROOT / package).glob("*.py"):
         assert "sensegen_utils" not in {each.split(".")[0] for each in imports(path)}, path.name
 
 

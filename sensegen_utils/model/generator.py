@@ -14,8 +14,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from fast_keras import FastLSTM
 from sensegen_utils.files import atomic_path
-from sensegen_utils.model.fast_lstm import FastLSTM
 from sensegen_utils.model.mixture import COMPONENTS, innovation_nll, innovation_pit
 from sensegen_utils.model.whitening import first_sample_nll, first_sample_pit, inputs_and_targets, log_volume
 
