@@ -63,20 +63,13 @@ def pipe_tables(text):
 
 
 class TestCommitted:
-    # Of each profile whose results are committed.
-    @pytest.mark.parametrize(
-        "profile", [name for name in ("full", "quick") if (ROOT / "results" / name / "REPORT.md").exists()]
-    )
-    def test_pages_are_those_of_the_records(self, tmp_path, profile):
+    def test_pages_are_those_of_the_records(self, tmp_path):
         for part in ("records", "figures"):
-            shutil.copytree(ROOT / "results" / profile / part, tmp_path / "results" / profile / part)
-        (tmp_path / "results" / "full" / "REPORT.md").parent.mkdir(exist_ok=True)
-        (tmp_path / "results" / "full" / "REPORT.md").touch()
-        written = write_report(tmp_path / "results" / profile, tmp_path)
+            shutil.copytree(FULL / part, tmp_path / "results" / "full" / part)
+        written = write_report(tmp_path / "results" / "full", tmp_path)
         for path in written:
             assert path.read_text() == (ROOT / path.relative_to(tmp_path)).read_text(), path.name
-        committed = {path.relative_to(ROOT) for path in PAGES}
-        assert profile == "quick" or {path.relative_to(tmp_path) for path in written} == committed
+        assert {path.relative_to(tmp_path) for path in written} == {path.relative_to(ROOT) for path in PAGES}
 
     def test_report_is_one_page(self):
         text = (ROOT / "REPORT.md").read_text()
