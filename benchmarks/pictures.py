@@ -107,5 +107,5 @@ def draw_all(folder):
     benchmarks = load_benchmarks(folder)
     for name, draw in (("speed", draw_speed), ("scaling", draw_scaling)):
         if figure := draw(benchmarks):
-            save_figure(figure, folder / "figures" / f"{name}.png", "none")
+            save_figure(figure, folder / "figures" / f"{name}.png", None)
             plt.close(figure)

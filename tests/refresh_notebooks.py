@@ -8,6 +8,7 @@ import sys
 
 import nbformat
 import papermill
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from sensegen_utils.data.uci_har import load_har
 from sensegen_utils.files import ROOT
@@ -33,4 +34,6 @@ for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
                 output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
             # Progress bars and logs: they differ from run to run and are no results.
             cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+    # Which prints come in one message is chance.
+    executed, _ = CoalesceStreamsPreprocessor().preprocess(executed, {})
     nbformat.write(executed, path)

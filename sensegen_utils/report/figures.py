@@ -28,8 +28,8 @@ def mark_kind(data_kind):
 
 
 def save_figure(figure, path, data_kind):
-    """Write a figure as PNG with the kind of its data in the corner; equal figures give equal files."""
-    told = f"data: {mark_kind(data_kind)}"
+    """Write a figure as PNG, the kind of its data, if any, in the corner; equal figures give equal files."""
+    told = f"data: {mark_kind(data_kind)}" if data_kind else ""
     figure.text(0.995, 0.005, told, ha="right", va="bottom", fontsize=7, color="dimgray")
     with atomic_path(path) as temporary:
         figure.savefig(temporary, metadata={"Software": None})
