@@ -125,7 +125,7 @@ def load_results(folder, seed=0):
         return sorted(path.stem for path in paths)
 
     data, audit = load("01_data_preparation"), folder / "records" / "06_audit.json"
-    made = data["provenance"]
+    made, audited = data["provenance"], load_record(audit) if audit.exists() else {}
     seeds = range(seed, seed + profiles.get_profile(made["profile"])["generator_seeds"])
     return {
         "data": data,
@@ -142,7 +142,8 @@ def load_results(folder, seed=0):
         "judge": load(f"03_discriminator-{profiles.run_name(**profiles.CURVE_RUN, seed=seed)}"),
         "predictors": load("03b_next_step_predictor"),
         "experiments": [loop(**each) for each in profiles.EXPERIMENTS],
-        "aliasing": load_record(audit).get("aliasing") if audit.exists() else None,
+        "aliasing": audited.get("aliasing"),
+        "seeds": audited.get("seeds", []),
         "models": dict(by_model("07_true_time_axis")),
         "ablation": load("07b_ablation", False),
         "fidelity": {model: found[0] for model, found in by_model("08_fidelity") if found},
