@@ -253,9 +253,25 @@ def test_others_scores_stand_beside_ours_by_a_weak_and_a_strong_classifier(commi
     ] in found
 
 
+def test_others_scores_need_no_baseline(committed):
+    """As in smoke, which judges none."""
+    parts = {part: {"six": dict(committed[part]["six"])} for part in ("fidelity", "use")}
+    for part in parts.values():
+        part["six"]["rows"] = [row for row in part["six"]["rows"] if row["contender"] != "VAR"]
+    found = rows(committed | parts, "others_six")
+    assert [row[0] for row in found[:4:2]] == ["ours", "real people"]
+
+
+def test_a_seed_whose_units_were_not_counted_has_dashes(committed):
+    known, unknown = committed["seeds"][0], committed["seeds"][1] | {"on": None, "always on": None}
+    found = rows(committed | {"seeds": [known, unknown]}, "seeds")
+    assert found[0][-2:] == [f"{known['on']:.1f}", str(known["always on"])]
+    assert found[1] == [unknown["run"], f"{unknown['nll']:.3f}", str(unknown["rises"]), "–", "–"]
+
+
 def test_what_has_not_run_has_no_table(results):
     empty = {"models": {"one": [], "six": []}, "fidelity": {}, "use": {}, "ablation": None, "sensor": None}
-    empty["standardised"] = []
+    empty |= {"standardised": [], "seeds": []}
     empty |= dict.fromkeys(("published_start", "published_weights", "beyond", "vibration"))
     tables = make_tables(results | empty)
     assert set(tables) == {
