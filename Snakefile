@@ -193,9 +193,9 @@ kind("use_and_privacy", "08b_use_and_privacy-{model}", MODELS, **OF_MODEL,
      writes=["figures/08b_mixing-{model}.png"], tells=("contenders judged", "rows"))
 # Not in quick, where two minutes count.
 kind("stronger_judges", "08c_stronger_judges-{model}", MODELS if PROFILE != "quick" else [],
-     needs=[f"07_true_time_axis-{{model}}-seed{S}"], also=[f"models/{{model}}-seed{S}.keras"],
-     parameters=lambda w: {"MODEL": w.model}, numbers=["subjects", "judged_windows"],
-     writes=["figures/08c_judges-{model}.png"], memory=4000, tells=("contenders and judges", "rows"))
+     **OF_MODEL | {"needs": [*OF_MODEL["needs"], "08_fidelity-{model}"]},
+     numbers=["subjects", "window_seeds", "judged_windows", "panel"],
+     writes=["figures/08c_judges-{model}.png", "figures/08c_length-{model}.png"], tells=("contenders judged", "rows"))
 kind("choosing", "08d_choosing-{model}", MODELS if PROFILE != "quick" else [],
      needs=["08c_stronger_judges-{model}"], also=[f"models/{{model}}-seed{S}.keras"],
      parameters=lambda w: {"MODEL": w.model}, numbers=["subjects", "judged_windows", "candidates"],

@@ -40,6 +40,32 @@ def halves(subject, seed):
     return [np.sort(rng.permutation(np.flatnonzero(side))[:size]) for side in (first, ~first)]
 
 
+def in_order(windows, activity, wanted):
+    """Return windows (n, ...) in the order of the ``wanted`` activities (n,), if there are as many of each.
+
+    So a real window and the one in its row are of the same activity, when judges are compared by volunteer.
+    """
+    placed = np.empty_like(windows)
+    placed[np.argsort(wanted, kind="stable")] = windows[np.argsort(activity, kind="stable")]
+    return placed
+
+
+def stand_ins(known, asked, seed):
+    """Return for each window of a side ``asked`` one of the same activity by somebody of the side ``known``.
+
+    Sides are `real_windows`'. Each volunteer of ``asked`` has stand-ins of its own, so whoever is taught some
+    volunteers and asked about others meets no stand-in twice. Raises ValueError if they lack an activity.
+    """
+    rng, rows = np.random.default_rng(seed), np.empty(len(asked["y"]), int)
+    people, strangers = np.unique(asked["subject"]), rng.permutation(np.unique(known["subject"]))
+    for person, others in zip(people, np.array_split(strangers, len(people)), strict=True):
+        for activity in np.unique(asked["y"]):
+            wanted = (asked["subject"] == person) & (asked["y"] == activity)
+            there = np.flatnonzero(np.isin(known["subject"], others) & (known["y"] == activity))
+            rows[wanted] = rng.choice(there, wanted.sum(), replace=len(there) < wanted.sum())
+    return known["x"][rows]
+
+
 def draw(name, known, counts, predictors, seed):
     """Draw from a baseline or a control by its name: float32 (n, steps, channels), and activities (n,).
 

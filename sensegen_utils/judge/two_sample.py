@@ -29,14 +29,14 @@ logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of ever
 
 def judge(
     kind, train_real, train_fake, test_real, test_fake, subject=None, test_subject=None, epochs=30, seed=0,
-    kernels=5000,
+    kernels=5000, trees=200,
 ):  # fmt: skip
     """Train a judge to tell real from generated windows, and test it on people it has not met.
 
     ``kind`` is one of `checks.KINDS`: "rocket", a ridge classifier on ``kernels`` random convolutions;
-    "quant", randomised trees on `quant_features`; "trees", boosted trees on `activity_features` and Catch22;
-    "features", logistic regression on `activity_features`; "cnn", a small residual network; or "report", the
-    report's D.
+    "quant", ``trees`` randomised trees on `quant_features`; "trees", boosted trees on `activity_features` and
+    Catch22; "features", logistic regression on `activity_features`; "cnn", a small residual network; or
+    "report", the report's D.
     ``test_real`` should be of other volunteers than ``train_real``, ``test_fake`` fresh samples. For "rocket"
     a fifth is held out to choose the penalty, for networks to choose the weights with the least loss there;
     ``epochs`` / 3 without a better one end their training. ``subject`` (n,) of ``train_real`` holds out whole
@@ -66,7 +66,7 @@ def judge(
         fitted, scores = (outputs(model, x)[:, 0] for x in (train, test))
     else:
         train, test = (_features_for(kind, x, train_real, kernels, seed) for x in (train, test))
-        fitted, scores = map(_fit_classifier(kind, train, labels, held, seed), (train, test))
+        fitted, scores = map(_fit_classifier(kind, train, labels, held, trees, seed), (train, test))
     right = ((scores > 0.5) == truth).reshape(2, -1).mean(axis=0)  # of the real and the fake window of a row
     accuracy, training = float(right.mean()), float(((fitted > 0.5) == labels).mean())
     found = {"accuracy": accuracy, "score": abs(0.5 - accuracy), "auc": float(roc_auc_score(truth, scores))}
@@ -170,13 +170,15 @@ def _features_for(kind, windows, known, kernels, seed):
     return found
 
 
-def _fit_classifier(kind, features, labels, held, seed):
+def _fit_classifier(kind, features, labels, held, trees, seed):
     """Return a function of features: the probability, or a score with 0.5 between the classes, of real."""
     if kind == "rocket":
         scores = fit_ridge(features, labels, held)
         return lambda other: 0.5 + scores(other)[:, 1] / 2
     if kind == "quant":
-        model = ExtraTreesClassifier(200, max_features=0.1, criterion="entropy", random_state=seed, n_jobs=-1)
+        model = ExtraTreesClassifier(
+            trees, max_features=0.1, criterion="entropy", random_state=seed, n_jobs=-1
+        )
         model.fit(np.asfortranarray(features), labels)  # by columns: as the trees read them
     elif kind == "trees":
         # Not stopped by held-out people: their loss rises from 100 rounds on, their accuracy does not fall.

@@ -35,8 +35,9 @@ def by_contender(record):
     """Return {contender, with its role: {metric: values of all seeds}} of a record of notebook 8 or 8b."""
     groups = pd.json_normalize(record["rows"]).groupby("contender", sort=False)
     ordered = sorted(groups, key=lambda group: ROLES.index(role_of(group[0])))
-    named = {f"{role_of(name)}: {name}": rows.to_dict("list") for name, rows in ordered}
-    return {name.removesuffix(": G"): values for name, values in named.items()}
+    named = {f"{role_of(name)}: {name}": rows.dropna(axis=1, how="all") for name, rows in ordered}
+    lists = {name: {each: rows[each].dropna().tolist() for each in rows} for name, rows in named.items()}
+    return {name.removesuffix(": G"): values for name, values in lists.items()}
 
 
 def means(results, model):
