@@ -200,6 +200,9 @@ kind("choosing", "08d_choosing-{model}", MODELS if PROFILE != "quick" else [],
      needs=["08c_stronger_judges-{model}"], also=[f"models/{{model}}-seed{S}.keras"],
      parameters=lambda w: {"MODEL": w.model}, numbers=["subjects", "judged_windows", "candidates"],
      writes=["figures/08d_choosing-{model}.png"], memory=4000, tells=("numbers of candidates", "rows"))
+kind("common_measures", "08e_common_measures-{model}", MODELS if PROFILE != "quick" else [], **OF_MODEL,
+     numbers=["subjects", "window_seeds", "contenders", "judged_windows", "judge_networks_epochs", "panel", "real_sizes"],
+     writes=["figures/08e_mixing-{model}.png"], tells=("contenders measured", "rows"))
 SIX = "full/models/six-seed0.keras"  # comes with the repository; the full profile trains it anew
 kind("quickstart", "00_quickstart", record=False, archive=False, also=[f"{BASE}/{SIX}"],
      after=["07_true_time_axis-six-seed0"] * (RESULTS == f"{BASE}/full"),

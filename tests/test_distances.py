@@ -13,13 +13,30 @@ from sensegen_utils.judge import distances
 from sensegen_utils.judge.checks import interval
 
 MMD = functools.cache(lambda who: distances.mmd(HELD_OUT[0], ALL[who][0]))
+TSGBENCH = functools.cache(lambda who: distances.tsgbench_differences(HELD_OUT[0], ALL[who][0]))
+EMBEDDINGS = functools.cache(lambda: distances.embeddings(*TRAIN, None, epochs=4, kernels=504))
+EMBEDDED = functools.cache(lambda name: EMBEDDINGS()[name](HELD_OUT[0]))
+AMONG = functools.cache(lambda who: distances.precision_recall(HELD_OUT[0], ALL[who][0]))
 COVERAGE = functools.cache(lambda who: distances.coverage_density(HELD_OUT[0], ALL[who][0]))
+
+
+def frechet(name, who):
+    return distances.frechet_distance(EMBEDDED(name), EMBEDDINGS()[name](ALL[who][0]))
+
 
 # Against held-out windows: each number of each metric, 0 at best, and the broken generators it is blind to.
 DISTANCES = {
     "mmd on windows": (lambda who: MMD(who)["windows"], {"shuffled time"}),
     "mmd on features": (lambda who: MMD(who)["features"], set()),
     "autocorrelation": (lambda who: distances.autocorrelation_distance(HELD_OUT[0], ALL[who][0]), set()),
+    "MDD": (lambda who: TSGBENCH(who)["MDD"], {"shuffled time"}),
+    "ACD": (lambda who: TSGBENCH(who)["ACD"], set()),
+    "SD": (lambda who: TSGBENCH(who)["SD"], {"shuffled time"}),
+    "KD": (lambda who: TSGBENCH(who)["KD"], {"shuffled time"}),
+    "C-FID rocket": (lambda who: frechet("rocket", who), set()),
+    "C-FID network": (lambda who: frechet("network", who), set()),
+    "precision": (lambda who: 1 - AMONG(who)["precision"], set()),
+    "recall": (lambda who: 1 - AMONG(who)["recall"], set()),
     "spectrum": (lambda who: distances.spectrum_distance(HELD_OUT[0], ALL[who][0])["mean"], set()),
     "wasserstein": (lambda who: distances.wasserstein(HELD_OUT[0], ALL[who][0])["mean"], {"shuffled time"}),
     "tails": (lambda who: distances.tail_distance(HELD_OUT[0], ALL[who][0])["mean"], {"shuffled time"}),
@@ -48,6 +65,8 @@ def test_all_results_are_json_and_the_same_again():
         return [
             distances.mmd(real, generated, limit=40),
             distances.autocorrelation_distance(real, generated),
+            distances.tsgbench_differences(real, generated),
+            distances.precision_recall(real, generated),
             distances.spectrum_distance(real, generated),
             distances.wasserstein(real, generated),
             distances.tail_distance(real, generated),
@@ -75,7 +94,8 @@ def test_all_results_are_json_and_the_same_again():
 )
 def test_windows_that_cannot_be_compared_are_refused(windows, message):
     every = (
-        distances.mmd, distances.autocorrelation_distance, distances.spectrum_distance, distances.wasserstein,
+        distances.mmd, distances.tsgbench_differences, distances.precision_recall,
+        distances.autocorrelation_distance, distances.spectrum_distance, distances.wasserstein,
         distances.tail_distance, distances.jerk_distance, distances.cross_correlation_distance,
         distances.coverage_density,
     )  # fmt: skip
@@ -117,6 +137,27 @@ class TestKnownValues:
         expected = (0.8 ** np.arange(1, 6)).mean()
         assert distances.autocorrelation_distance(noise, memory, lags=5) == pytest.approx(expected, abs=0.01)
         assert distances.autocorrelation_distance(noise, np.ones_like(noise), lags=5) < 0.01
+
+    def test_tsgbench_differences_of_known_processes(self):
+        rng = np.random.default_rng(0)
+        noise = rng.normal(size=(100, 4000, 1))
+        memory = lfilter([1], [1, -0.8], noise, axis=1)
+        found = distances.tsgbench_differences(noise, memory, lags=6)
+        assert found["ACD"] == pytest.approx(np.linalg.norm(0.8 ** np.arange(1, 6)), abs=0.02)
+        assert found["SD"] < 0.05 and found["KD"] < 0.05
+        skewed = distances.tsgbench_differences(noise, rng.exponential(size=noise.shape))
+        assert skewed["SD"] == pytest.approx(2, abs=0.1) and skewed["KD"] == pytest.approx(6, abs=0.5)
+        # All mass moves from one half of 50 bins to the other: the densities' mean difference is 2 on [0, 1].
+        low = np.linspace(0, 0.499, 500)[:, None, None] * np.ones((1, 3, 1))
+        ends = np.concatenate([low, np.ones((1, 3, 1))])
+        assert distances.tsgbench_differences(ends, 0.999 - low)["MDD"] == pytest.approx(2, abs=0.05)
+        assert set(distances.tsgbench_differences(noise[:, :9], noise[:, :9], lags=5).values()) == {0.0}
+
+    def test_frechet_distance_of_gaussians(self):
+        x = np.random.default_rng(0).normal(size=(20_000, 3))
+        assert distances.frechet_distance(x, x + [3, 0, 4]) == pytest.approx(25, rel=1e-6)
+        assert distances.frechet_distance(x, 2 * x) == pytest.approx(3, rel=0.03)
+        assert abs(distances.frechet_distance(x, x[::-1])) < 1e-9
 
     def test_twice_the_amplitude_is_6_decibel_and_gravity_is_not_seen(self):
         windows = TRAIN[0].astype(float)
@@ -177,6 +218,8 @@ class TestKnownValues:
         assert found["density"] == pytest.approx(1, abs=0.15)
         collapsed = distances.coverage_density(real, np.repeat(like[:3], 200, axis=0))
         assert collapsed["coverage"] < 0.1
+        among, few = (distances.precision_recall(real, x) for x in (like, np.repeat(like[:3], 200, axis=0)))
+        assert min(among.values()) > 0.9 and few["recall"] < 0.1 < few["precision"]
         with pytest.raises(ValueError, match="5 windows are too few"):
             distances.coverage_density(real[:5], like)
 

@@ -204,7 +204,13 @@ def test_a_raised_version_runs_what_depends_on_it_and_nothing_else(house):
 def test_a_changed_number_runs_what_depends_on_it_for_one_target_too(house):
     edit(house / "config/smoke.yaml", "window_epochs: 2 ", "window_epochs: 5 ")
     trained = "07_true_time_axis-six-seed0"
-    judged = {"08_fidelity-six", "08b_use_and_privacy-six", "08c_stronger_judges-six", "08d_choosing-six"}
+    judged = {
+        "08_fidelity-six",
+        "08b_use_and_privacy-six",
+        "08c_stronger_judges-six",
+        "08d_choosing-six",
+        "08e_common_measures-six",
+    }
     again = wanted(house)
     assert set(again) == {trained, *judged, "report"}
     assert again[trained] == "window_epochs was 2, is 5"

@@ -52,6 +52,7 @@ def test_numbered_without_gap():
         "08b",
         "08c",
         "08d",
+        "08e",
         "09",
         "10",
     ]

@@ -37,6 +37,21 @@ SCORES = [
 ]  # fmt: skip
 
 
+def panel_record(scores):
+    """A record of notebook 8c: boosted trees give the generator these scores, and 0.2 more with seed 1."""
+    table = [(who, 0, score) for who, score in scores.items()] + [("G", 1, scores["G"] + 0.2)]
+    table = [(who, seed, score - 0.1 * (who == "G")) for who, seed, score in table]
+    judged = [
+        {"contender": who, "seed": seed, "judge trees": score, "across trees": score - 0.1 * (who == "G")}
+        for who, seed, score in table
+    ]
+    within = [
+        {"contender": "G", "activity": 6, "score": 0.4},
+        {"contender": "real people", "activity": 6, "score": 0.1},
+    ]
+    return {"rows": judged, "p": {"judge trees": 1 / 512, "across trees": 0.5}, "within": within}
+
+
 @pytest.fixture(scope="module")
 def committed():
     return load_results(FULL)
@@ -66,6 +81,7 @@ def results(committed):
     ]
     use = head | {"rows": [use_row(*each) for each in SCORES], "mixing": mixing, "membership": membership}
     changed = {"models": {"one": models, "six": []}, "fidelity": {"one": fidelity}, "use": {"one": use}}
+    changed["stronger"] = {}
     return copy.deepcopy(committed | changed)
 
 
@@ -137,21 +153,28 @@ def test_the_summary_names_the_closest_baseline_and_the_farthest_control(results
         "a package had too small a budget"
     )
     strong = {"real people": 0.05, "G": 0.3, "VAR": 0.45, "white noise": 0.5, "copy of training": 0.0}
-    record = [{"contender": who, "judge": "trees", "score": score} for who, score in strong.items()]
-    results["stronger"] = {"one": {"rows": record}}
+    results["stronger"] = {"one": panel_record(strong | {"G": 0.3})}
     summary = {row[0]: row[1:] for row in rows(results, "summary_one")}
-    assert summary["C2ST, boosted trees, one seed"] == [
-        "0.050",
-        "0.300",
-        "0.450 (VAR)",
-        "0.500 (white noise)",
-    ]
+    assert summary["C2ST, boosted trees"] == ["0.050", "0.300 ± 1.271", "0.450 (VAR)", "0.500 (white noise)"]
     assert "C2ST, residual network" not in summary, "two weaker judges make room"
     results["stronger"] = {}
     summary = {row[0]: row[1:] for row in rows(results, "summary_one")}
     assert summary["NLL, nats per step"][:2] == ["–", "-4.20 ± 0.50"]
     assert summary["C2ST, residual network"] == ["0.020", "0.200", "0.400 (VAR)", "0.500 (white noise)"]
     assert summary["nearest-neighbour ratio"] == ["0.980", "0.800", "0.600 (VAR)", "0.500 (white noise)"]
+
+
+def test_the_highest_judge_counts_and_both_ways_of_asking_stand_beside_each_other(results):
+    results["stronger"] = {"one": panel_record({"real people": 0.05, "G": 0.3, "VAR": 0.45})}
+    met = {row[0]: row[1:] for row in rows(results, "bars_one")}
+    assert met["highest C2ST of the panel, boosted trees"] == ["at most 0.08", "0.300", "no"]
+    trees = ["boosted trees", "0.300 ± 1.271", "0.050", "0.002", "0.200 ± 1.271", "0.050", "0.500"]
+    assert rows(results, "panel_one") == [trees]
+    assert rows(results, "within_one") == [["laying", "0.400", "0.100"]]
+    for row in results["stronger"]["one"]["rows"]:
+        row["judge rocket"] = 0.9
+    met = {row[0]: row[1:] for row in rows(results, "bars_one")}
+    assert met["highest C2ST of the panel, random convolutions"] == ["at most 0.08", "0.900", "no"]
 
 
 def test_bars_are_those_of_the_means_and_know_when_a_judge_is_blind(results):

@@ -4,14 +4,19 @@ The docstrings say what a metric cannot see. Results by channel are {"mean": ...
 ValueError for windows that `check_windows` refuses.
 """
 
+import keras
 import numpy as np
 from scipy.signal import welch
-from scipy.stats import wasserstein_distance
+from scipy.stats import kurtosis, skew, wasserstein_distance
+from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sensegen_utils.data.layout import RATE, WINDOW
-from sensegen_utils.judge.checks import check_labels, check_windows, standardised
-from sensegen_utils.judge.utility import POWER_FLOOR, correlations, scaled_features
+from sensegen_utils.judge.checks import check_labels, check_windows, held_out, standardised
+from sensegen_utils.judge.two_sample import build_cnn_judge, fit_network, outputs
+from sensegen_utils.judge.utility import POWER_FLOOR, correlations, rocket_features, scaled_features
 
 WALKING = (1, 2, 3)
 TAILS = (0.001, 0.01, 0.99, 0.999)
@@ -36,6 +41,83 @@ def _mmd(x, y):
     width = 2 * np.median(within_x[np.triu_indices(len(x), 1)])
     within = [(np.exp(-d / width).sum() - len(d)) / (len(d) * (len(d) - 1)) for d in (within_x, within_y)]
     return float(sum(within) - 2 * np.exp(-pairwise_distances(x, y, metric="sqeuclidean") / width).mean())
+
+
+def tsgbench_differences(real, generated, bins=50, lags=64):
+    """TSGBench's differences: "MDD" (marginals), "ACD" (autocorrelation), "SD" (skewness), "KD" (kurtosis).
+
+    MDD: the mean absolute difference of histogram densities at each step but the first, channels scaled to
+    [0, 1] and ``bins`` laid by the real windows. ACD: the root of the summed squared differences of the
+    autocorrelation of all windows, about one mean, over ``lags`` from 0, or as many as there are. SD and KD:
+    the absolute difference over all values. All are means over channels. MDD, SD and KD are blind to the
+    order of time, ACD to amplitudes and phases. Source: Y. Ang et al., TSGBench, VLDB 2024;
+    src/feature_based_measures.py, 6606bb5.
+    """
+    check_windows(real, generated)
+    low, span = real.min(axis=(0, 1)), np.ptp(real, axis=(0, 1))
+    sides = [(x - low.astype(float)) / np.where(span > 0, span, 1) for x in (real, generated)]
+    start, stop = sides[0].min(axis=0), sides[0].max(axis=0)
+    width = np.where(stop > start, stop - start, 1e-5) / bins
+    places, densities, memories = np.arange(start.size).reshape(start.shape) * bins, [], []
+    for x in sides:
+        inside = (x >= start) & (x <= stop)
+        box = places + np.minimum((x - start) // width, bins - 1)
+        counts = np.bincount(box[inside].astype(int), minlength=start.size * bins)
+        densities.append(counts.reshape(*start.shape, bins) / len(x) / width[..., None])
+        centred = x - x.mean(axis=(0, 1))
+        shifted = ((centred[:, lag:], centred[:, : x.shape[1] - lag]) for lag in range(min(lags, x.shape[1])))
+        products = [(later * sooner).mean(axis=(0, 1)) for later, sooner in shifted]
+        memories.append(products / np.maximum(products[0], np.finfo(float).tiny))
+    found = {
+        "MDD": np.abs(np.subtract(*densities))[1:],
+        "ACD": np.linalg.norm(np.subtract(*memories), axis=0),
+    }
+    for name, moment in (("SD", skew), ("KD", kurtosis)):
+        values = [np.nan_to_num(moment(x.reshape(-1, x.shape[2]))) for x in sides]
+        found[name] = np.abs(np.subtract(*values))
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def embeddings(windows, activity, subject, epochs=30, kernels=5000, seed=0):
+    """Return two frozen embeddings of windows for `frechet_distance`, made from real training windows.
+
+    {"rocket": the 64 first principal components of `rocket_features`, "network": what the last layer of a
+    residual network reads that has learnt the activities}, functions of (n, steps, channels) to (n, k). Both
+    are scaled so that the real training windows have a total variance of 1.
+    """
+    names, place = np.unique(activity, return_inverse=True)
+    (x,), held = standardised(windows, windows), held_out(len(windows), subject, seed)
+    head = {"loss": "sparse_categorical_crossentropy", "units": len(names), "activation": "softmax"}
+    network = fit_network(
+        build_cnn_judge, 1e-3, x.astype(np.float32), place[:, None], held, epochs, seed, **head
+    )
+    body = keras.Model(network.input, network.layers[-1].input)
+    rocket = make_pipeline(StandardScaler(), PCA(64, random_state=seed))
+    rocket.fit(rocket_features(windows, windows, kernels, seed))
+
+    def scaled(embed):
+        total = np.sqrt(embed(windows).var(axis=0).sum())
+        return lambda other: embed(other) / total
+
+    return {
+        "rocket": scaled(lambda other: rocket.transform(rocket_features(other, windows, kernels, seed))),
+        "network": scaled(lambda other: outputs(body, standardised(windows, other)[0].astype(np.float32))),
+    }
+
+
+def frechet_distance(real, generated):
+    """Frechet distance of two sets of embedded windows (n, k): "C-FID" with TSGBench's embedding.
+
+    Squared distance of the Gaussians that have their means and covariances. It depends on the embedding, and
+    on the numbers of windows: show two, and equal numbers. Source: M. Heusel et al., NIPS 2017, eq. 6.
+    """
+    means, covariances = zip(
+        *((x.mean(axis=0), np.cov(x, rowvar=False)) for x in (real, generated)), strict=True
+    )
+    values, vectors = np.linalg.eigh(covariances[0])
+    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ covariances[1] @ root), 0)).sum()
+    return float(((means[0] - means[1]) ** 2).sum() + sum(map(np.trace, covariances)) - 2 * shared)
 
 
 def autocorrelation_distance(real, generated, lags=64):
@@ -204,11 +286,34 @@ def coverage_density(real, generated, k=5, limit=2000, seed=0):
     of 1 - 2^-k, 0.97 for k = 5, and a density of 1; a copy does better still. Raises ValueError for k windows
     or fewer. Source: M. F. Naeem et al., Reliable Fidelity and Diversity, ICML 2020.
     """
+    x, y = _drawn_features(real, generated, k, limit, seed)
+    inside = pairwise_distances(x, y) < _radii(x, k)[:, None]
+    return {"coverage": float(inside.any(axis=1).mean()), "density": float(inside.sum(axis=0).mean() / k)}
+
+
+def precision_recall(real, generated, k=5, limit=2000, seed=0):
+    """Whether generated windows lie among real ones ("precision"), and real ones among generated ("recall").
+
+    A window lies among the others if it is nearer to one of them than that one's k-th neighbour of its own
+    side, on standardised `activity_features`. Numbers as in `coverage_density`; so are the errors raised.
+    Source: T. Kynkaanniemi et al., NeurIPS 2019.
+    """
+    x, y = _drawn_features(real, generated, k, limit, seed)
+    between = pairwise_distances(x, y)
+    found = {
+        "precision": (between < _radii(x, k)[:, None]).any(axis=0),
+        "recall": (between < _radii(y, k)).any(axis=1),
+    }
+    return {name: float(each.mean()) for name, each in found.items()}
+
+
+def _drawn_features(real, generated, k, limit, seed):
     check_windows(real, generated)
     rng, count = np.random.default_rng(seed), min(len(real), len(generated), limit)
     if count <= k:
         raise ValueError(f"{count} windows are too few for their {k}-th neighbour")
-    x, y = scaled_features(*(x[rng.permutation(len(x))[:count]] for x in (real, generated)))
-    radii = np.partition(pairwise_distances(x), k, axis=1)[:, k]  # the window itself is the nearest
-    inside = pairwise_distances(x, y) < radii[:, None]
-    return {"coverage": float(inside.any(axis=1).mean()), "density": float(inside.sum(axis=0).mean() / k)}
+    return scaled_features(*(x[rng.permutation(len(x))[:count]] for x in (real, generated)))
+
+
+def _radii(x, k):
+    return np.partition(pairwise_distances(x), k, axis=1)[:, k]  # the window itself is the nearest

@@ -150,6 +150,7 @@ def load_results(folder, seed=0):
         "use": {model: found[0] for model, found in by_model("08b_use_and_privacy") if found},
         "stronger": {model: found[0] for model, found in by_model("08c_stronger_judges") if found},
         "choosing": {model: found[0] for model, found in by_model("08d_choosing") if found},
+        "common": {model: found[0] for model, found in by_model("08e_common_measures") if found},
         "sensor": load("09_your_own_sensor", False),
         "vibration": load("09_your_own_sensor-vibration-seed0", False),
         "pictures": [name for name in PICTURES if (folder / "figures" / f"05_{name}.png").exists()],

@@ -25,14 +25,14 @@ def make_tables(results):
         "activities": ACTIVITIES,
         "kinds": KINDS,
     }
-    sums = (by_contender, means, closest, scores_by, mixing_gains, computed_by, computing_seconds)
+    sums = (by_contender, means, closest, strongest, mixing_gains, computed_by, computing_seconds)
     what |= {each.__name__: each for each in sums}
     pages = [TEMPLATES.get_template(f"tables_{axis}.j2").render(**what) for axis in ("report", "motion")]
     return read_tables("\n".join(pages))
 
 
 def by_contender(record):
-    """Return {contender, with its role: {metric: values of all seeds}} of a record of notebook 8 or 8b."""
+    """Return {contender, with its role: {metric: values of all seeds}} of a record of notebooks 8 to 8c."""
     groups = pd.json_normalize(record["rows"]).groupby("contender", sort=False)
     ordered = sorted(groups, key=lambda group: ROLES.index(role_of(group[0])))
     named = {f"{role_of(name)}: {name}": rows.dropna(axis=1, how="all") for name, rows in ordered}
@@ -41,8 +41,9 @@ def by_contender(record):
 
 
 def means(results, model):
-    """Return the means over seeds of both records of a model: contenders, with their "role", by metrics."""
-    parts = [part[model]["rows"] for part in (results["fidelity"], results["use"]) if model in part]
+    """Return the means over seeds of all that judged a model: contenders, with their "role", by metrics."""
+    judged = (results["stronger"], results["fidelity"], results["use"])
+    parts = [part[model]["rows"] for part in judged if model in part]
     groups = [pd.DataFrame(rows).drop(columns="seed").groupby("contender", sort=False) for rows in parts]
     found = pd.concat([group.mean(numeric_only=True) for group in groups], axis=1)
     return found.assign(role=found.index.map(role_of))
@@ -54,9 +55,9 @@ def closest(found, metric, role, farthest=False):
     return None if away.empty else away.idxmax() if farthest else away.idxmin()
 
 
-def scores_by(judge, record):
-    """Return {contender: score} by one judge of a record of notebook 8c."""
-    return {row["contender"]: row["score"] for row in record["rows"] if row["judge"] == judge}
+def strongest(found):
+    """Return the judge with the highest score for the generator, a column of `means`: "judge trees"."""
+    return found.loc["G", [f"judge {kind}" for kind in KINDS if f"judge {kind}" in found]].idxmax()
 
 
 def mixing_gains(rows):
