@@ -181,6 +181,7 @@ OF_MODEL = dict(
     needs=[f"07_true_time_axis-{{model}}-seed{seed}" for seed in WINDOW_SEEDS],
     also=[f"models/{{model}}-seed{seed}.keras" for seed in WINDOW_SEEDS],
     parameters=lambda w: {"MODEL": w.model}, memory=4000)
+OF_ONE = OF_MODEL | dict(needs=[f"07_true_time_axis-{{model}}-seed{S}"], also=[f"models/{{model}}-seed{S}.keras"])
 MODELS = [{"model": model} for model in N["window_models"]]
 kind("fidelity", "08_fidelity-{model}", MODELS, **OF_MODEL,
      numbers=["subjects", "window_seeds", "contenders", "judged_windows", "judge_networks_epochs",
@@ -193,15 +194,14 @@ kind("use_and_privacy", "08b_use_and_privacy-{model}", MODELS, **OF_MODEL,
      writes=["figures/08b_mixing-{model}.png"], tells=("contenders judged", "rows"))
 # Not in quick, where two minutes count.
 kind("stronger_judges", "08c_stronger_judges-{model}", MODELS if PROFILE != "quick" else [],
-     **OF_MODEL | {"needs": [*OF_MODEL["needs"], "08_fidelity-{model}"]},
-     numbers=["subjects", "window_seeds", "judged_windows", "panel"],
+     **OF_ONE | {"needs": [*OF_ONE["needs"], "08_fidelity-{model}"]}, numbers=["subjects", "judged_windows", "draws", "panel"],
      writes=["figures/08c_judges-{model}.png", "figures/08c_length-{model}.png"], tells=("contenders judged", "rows"))
 kind("choosing", "08d_choosing-{model}", MODELS if PROFILE != "quick" else [],
      needs=["08c_stronger_judges-{model}"], also=[f"models/{{model}}-seed{S}.keras"],
      parameters=lambda w: {"MODEL": w.model}, numbers=["subjects", "judged_windows", "candidates"],
      writes=["figures/08d_choosing-{model}.png"], memory=4000, tells=("numbers of candidates", "rows"))
-kind("common_measures", "08e_common_measures-{model}", MODELS if PROFILE != "quick" else [], **OF_MODEL,
-     numbers=["subjects", "window_seeds", "contenders", "judged_windows", "judge_networks_epochs", "panel", "real_sizes"],
+kind("common_measures", "08e_common_measures-{model}", MODELS if PROFILE != "quick" else [], **OF_ONE,
+     numbers=["subjects", "contenders", "judged_windows", "draws", "judge_networks_epochs", "panel", "real_sizes"],
      writes=["figures/08e_mixing-{model}.png"], tells=("contenders measured", "rows"))
 SIX = "full/models/six-seed0.keras"  # comes with the repository; the full profile trains it anew
 kind("quickstart", "00_quickstart", record=False, archive=False, also=[f"{BASE}/{SIX}"],
