@@ -141,3 +141,21 @@ def test_samples_of_packages_are_found_by_model_and_drawn_with_their_activities(
 @pytest.mark.parametrize("name", PROFILES)
 def test_profiles_name_contenders_that_there_are(name):
     assert set(PROFILES[name]["contenders"]) <= set(contenders.CONTENDERS)
+
+
+def test_windows_stand_in_the_order_of_the_wanted_activities():
+    wanted = np.array([3, 1, 2, 1])
+    windows, activity = np.array([10, 11, 20, 30]), np.array([1, 1, 2, 3])
+    assert contenders.in_order(windows, activity, wanted).tolist() == [30, 10, 20, 11]
+
+
+def test_stand_ins_are_of_the_same_activity_and_serve_one_volunteer_only():
+    subject, y = np.repeat(np.arange(6), 20), np.tile([1, 2], 60)
+    known = {"x": np.stack([subject, y], axis=1), "y": y, "subject": subject}
+    asked = {"y": np.tile([1, 2], 30), "subject": np.repeat([10, 11, 12], 20)}
+    found = contenders.stand_ins(known, asked, seed=0)
+    assert (found[:, 1] == asked["y"]).all()
+    served = [set(found[asked["subject"] == who, 0]) for who in (10, 11, 12)]
+    assert all(served) and sum(map(len, served)) == len(set.union(*served)) <= 6
+    with pytest.raises(ValueError, match="have no window of activity 3"):
+        contenders.stand_ins(known, asked | {"y": np.full(60, 3)}, seed=0)

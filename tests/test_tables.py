@@ -81,7 +81,7 @@ def results(committed):
     ]
     use = head | {"rows": [use_row(*each) for each in SCORES], "mixing": mixing, "membership": membership}
     changed = {"models": {"one": models, "six": []}, "fidelity": {"one": fidelity}, "use": {"one": use}}
-    changed["stronger"] = {}
+    changed |= {"stronger": {}, "common": {}}
     return copy.deepcopy(committed | changed)
 
 
@@ -155,8 +155,13 @@ def test_the_summary_names_the_closest_baseline_and_the_farthest_control(results
     strong = {"real people": 0.05, "G": 0.3, "VAR": 0.45, "white noise": 0.5, "copy of training": 0.0}
     results["stronger"] = {"one": panel_record(strong | {"G": 0.3})}
     summary = {row[0]: row[1:] for row in rows(results, "summary_one")}
-    assert summary["C2ST, boosted trees"] == ["0.050", "0.300 ± 1.271", "0.450 (VAR)", "0.500 (white noise)"]
-    assert "C2ST, residual network" not in summary, "two weaker judges make room"
+    assert summary["C2ST, boosted trees, one training"] == [
+        "0.050",
+        "0.300 ± 1.271",
+        "0.450 (VAR)",
+        "0.500 (white noise)",
+    ]
+    assert "C2ST, residual network" not in summary, "weaker judges make room"
     results["stronger"] = {}
     summary = {row[0]: row[1:] for row in rows(results, "summary_one")}
     assert summary["NLL, nats per step"][:2] == ["–", "-4.20 ± 0.50"]
@@ -175,6 +180,34 @@ def test_the_highest_judge_counts_and_both_ways_of_asking_stand_beside_each_othe
         row["judge rocket"] = 0.9
     met = {row[0]: row[1:] for row in rows(results, "bars_one")}
     assert met["highest C2ST of the panel, random convolutions"] == ["at most 0.08", "0.900", "no"]
+
+
+def test_measures_that_others_report_stand_beside_their_reference_and_have_bars(results):
+    measures = (
+        "C-FID rocket",
+        "C-FID network",
+        "MDD",
+        "ACD",
+        "SD",
+        "KD",
+        "precision",
+        "recall",
+        "TSTR",
+        "adherence",
+    )
+    measured = [{"contender": who, "seed": 0} | dict.fromkeys(measures, value)
+                for who, value in (("real people", 0.9), ("G", 0.86), ("VAR", 0.5))]  # fmt: skip
+    mixing = results["use"]["one"]["mixing"]
+    results["common"] = {"one": {"rows": measured, "mixing": [row | {"accuracy": 0.5} for row in mixing]}}
+    assert rows(results, "common_one")[1] == ["generator", *["0.860"] * 6]
+    assert rows(results, "seen_one")[2] == ["baseline: VAR", *["0.500"] * 4]
+    assert rows(results, "mixing_in_time_one") == [["60", "0.500", "0.500"]]
+    met = {row[0]: row[2:] for row in rows(results, "bars_one")}
+    assert met["TSTR accuracy lost against real data, random convolutions"] == ["+0.040", "no"]
+    assert met["accuracy gained by synthetic beside real data, random convolutions"] == [
+        "least +0.000",
+        "yes",
+    ]
 
 
 def test_bars_are_those_of_the_means_and_know_when_a_judge_is_blind(results):

@@ -62,6 +62,8 @@ def stand_ins(known, asked, seed):
         for activity in np.unique(asked["y"]):
             wanted = (asked["subject"] == person) & (asked["y"] == activity)
             there = np.flatnonzero(np.isin(known["subject"], others) & (known["y"] == activity))
+            if wanted.any() and not len(there):
+                raise ValueError(f"volunteers {others.tolist()} have no window of activity {activity}")
             rows[wanted] = rng.choice(there, wanted.sum(), replace=len(there) < wanted.sum())
     return known["x"][rows]
 

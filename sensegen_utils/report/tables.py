@@ -51,7 +51,7 @@ def means(results, model):
 
 def closest(found, metric, role, farthest=False):
     """Return who of a role has the mean closest to (or farthest from) the reference's; None without one."""
-    away = (found[metric] - found.loc["real people", metric]).abs()[found["role"] == role]
+    away = (found[metric] - found.loc["real people", metric]).abs()[found["role"] == role].dropna()
     return None if away.empty else away.idxmax() if farthest else away.idxmin()
 
 
