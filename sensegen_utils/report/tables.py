@@ -32,7 +32,7 @@ def make_tables(results):
 
 
 def by_contender(record):
-    """Return {contender, with its role: {metric: values of all seeds}} of a record of notebooks 8 to 8c."""
+    """Return {contender, with its role: {metric: values of all seeds}} of a record of notebooks 8 to 8e."""
     groups = pd.json_normalize(record["rows"]).groupby("contender", sort=False)
     ordered = sorted(groups, key=lambda group: ROLES.index(role_of(group[0])))
     named = {f"{role_of(name)}: {name}": rows.dropna(axis=1, how="all") for name, rows in ordered}
