@@ -1,6 +1,7 @@
 """Where files are, and how they are written: a run that is killed never leaves half a file behind."""
 
 import contextlib
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -58,6 +59,12 @@ def save_rows(rows, path):
     """Write the rows, dicts of numbers, that a long run has so far: its rounds, or its seeds."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(rows, default=float))
+
+
+def rows_path(folder, name, settings, kind="rows"):
+    """Return the file of an unfinished run's rows: its own for each settings, as other rows are of no use."""
+    digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:12]
+    return Path(folder) / "checkpoints" / f"{name}-{digest}-{kind}.json"
 
 
 def load_rows(path):
