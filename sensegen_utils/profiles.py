@@ -7,7 +7,8 @@ import yaml
 CONFIG = Path(__file__).resolve().parents[1] / "config"  # of this checkout, whatever SENSEGEN_ROOT says
 
 
-def _read(name):
+def read(name):
+    """Return the content of config/<name>.yaml, with tuples for its lists."""
     return _tuples(yaml.safe_load((CONFIG / f"{name}.yaml").read_text("utf-8")))
 
 
@@ -18,7 +19,7 @@ def _tuples(value):
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-_EXPERIMENTS = _read("experiments")
+_EXPERIMENTS = read("experiments")
 SUBJECTS = _EXPERIMENTS["SUBJECTS"]
 SIGMA_FLOOR = _EXPERIMENTS["SIGMA_FLOOR"]
 BEYOND_FLOOR = _EXPERIMENTS["BEYOND_FLOOR"]
@@ -28,7 +29,7 @@ EXPERIMENTS = _EXPERIMENTS["EXPERIMENTS"]
 VARIANTS = _EXPERIMENTS["VARIANTS"]
 STANDARDISED_RUNS = _EXPERIMENTS["STANDARDISED_RUNS"]
 WINDOW_MODELS = _EXPERIMENTS["WINDOW_MODELS"]
-PROFILES = {name: {"subjects": SUBJECTS} | _read(name) for name in ("smoke", "quick", "full")}
+PROFILES = {name: {"subjects": SUBJECTS} | read(name) for name in ("smoke", "quick", "full")}
 
 
 def get_profile(name):
@@ -37,7 +38,7 @@ def get_profile(name):
     A sweep has those of the profile that its file, config/sweep-*.yaml, names, but for those that it changes.
     """
     if name.startswith("sweep-"):
-        sweep = _read(name)
+        sweep = read(name)
         return _get("profile", sweep["profile"], PROFILES) | sweep["numbers"]
     return _get("profile", name, PROFILES)
 
