@@ -26,9 +26,10 @@ import sys
 
 import fast_keras
 import own_sensor
+import ported
 import sensegen_utils
 
-assert all(each.__file__.startswith(sys.argv[1]) for each in (fast_keras, own_sensor, sensegen_utils))
+assert all(each.__file__.startswith(sys.argv[1]) for each in (fast_keras, own_sensor, ported, sensegen_utils))
 PYTHON
   )
 }

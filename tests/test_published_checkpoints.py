@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 
 from fast_keras import FastAdam
+from ported.tf1_checkpoints import read_weights, restore_adam
 from sensegen_utils.data.recordings import training_chunks
+from sensegen_utils.model.generator import build_generator
 from sensegen_utils.model.mixture import probability_space_nll, split_mixture
-from sensegen_utils.model.published_weights import load_published, restore_adam
 from tests import public_model
 from tests.public_model import BATCH, COMPONENTS, STEPS, UNITS
 
@@ -25,6 +26,13 @@ def published(tmp_path_factory):
 @pytest.fixture(scope="module")
 def chunks():
     return training_chunks(public_model.series(1 + 6 * STEPS), STEPS)
+
+
+def load_published(prefix):
+    weights, size = read_weights(prefix)
+    generator = build_generator(**size, batch_size=BATCH, log_variance=True)
+    generator.set_weights(weights)
+    return generator
 
 
 def save(prefix, **change):
@@ -109,5 +117,5 @@ def test_weights_that_are_not_finite_are_named(tmp_path):
 def test_a_dense_layer_of_another_size_is_refused(tmp_path):
     narrow = {"w1": np.zeros((UNITS, 32), np.float32), "b1": np.zeros(32, np.float32)}
     narrow["w2"] = np.zeros((32, 3 * COMPONENTS), np.float32)
-    with pytest.raises(ValueError, match=r"\(3, 32\) where G has \(3, 128\)"):
+    with pytest.raises(ValueError, match=r"\(3, 128\).*\(3, 32\)"):
         load_published(save(tmp_path / "s.ckpt-1", **narrow))

@@ -47,7 +47,7 @@ def test_there_is_no_circle():
     TopologicalSorter(GRAPH).prepare()  # raises CycleError, which names the circle
 
 
-@pytest.mark.parametrize("package", ["own_sensor", "fast_keras"])
+@pytest.mark.parametrize("package", ["own_sensor", "fast_keras", "ported"])
 def test_a_package_beside_the_helper_stands_on_its_own(package):
     for path in (ROOT / package).glob("*.py"):
         assert "sensegen_utils" not in {each.split(".")[0] for each in imports(path)}, path.name

@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from people import ALL, HELD_OUT, OTHERS, TRAIN, check_json_and_same_again, people
+from people import HELD_OUT, OTHERS, TRAIN, check_json_and_same_again, people
 
 from sensegen_utils.judge import contenders, two_sample
 from sensegen_utils.judge.checks import KINDS, held_out, paired_p
@@ -175,37 +175,3 @@ class TestLogOdds:
             two_sample.fit_log_odds(*TRAIN, *OTHERS, np.zeros(len(TRAIN[0])))
         with pytest.raises(ValueError, match="3 labels for 420 windows"):
             two_sample.fit_log_odds(TRAIN[0], TRAIN[1][:3], *OTHERS, self.volunteers)
-
-
-class TestTimeGAN:
-    short = {name: windows[:, :24] for name, (windows, _) in ALL.items()}  # as in TimeGAN's own examples
-
-    def test_discriminative_score_catches_noise_and_not_its_like(self):
-        noise, like, again = (
-            two_sample.timegan_discriminative_score(self.short["train"], self.short[name], iterations)
-            for name, iterations in (("white noise", 800), ("others", 100), ("others", 100))
-        )
-        assert noise["score"] > 0.25 and noise["training_accuracy"] > 0.75
-        assert like["score"] < 0.1 and like == again
-        assert like["score"] == pytest.approx(abs(0.5 - like["accuracy"]))
-
-    def test_predictive_score_is_worse_after_noise(self):
-        like, again, noise = (
-            two_sample.timegan_predictive_score(HELD_OUT[0][:, :24], self.short[name], 500)
-            for name in ("train", "train", "white noise")
-        )
-        assert 0 < like < noise < 1 and like == again
-
-    def test_initial_weights_are_tensorflow_1s(self):
-        kernel, recurrent, bias = two_sample._timegan_network(6, 3).layers[1].get_weights()
-        assert kernel.shape == (6, 9) and recurrent.shape == (3, 9)
-        assert bias.tolist() == [1] * 6 + [0] * 3
-        assert np.abs(kernel[:, :6]).max() < np.sqrt(6 / 15) and np.abs(kernel[:, 6:]).max() < np.sqrt(6 / 12)
-
-    def test_one_channel_and_unequal_numbers_are_refused(self):
-        one = TRAIN[0][:, :, :1]
-        for score in (two_sample.timegan_discriminative_score, two_sample.timegan_predictive_score):
-            with pytest.raises(ValueError, match="not defined for one channel"):
-                score(one, one)
-        with pytest.raises(ValueError, match="must be balanced"):
-            two_sample.timegan_discriminative_score(TRAIN[0], TRAIN[0][1:])

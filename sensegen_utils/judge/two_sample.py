@@ -1,4 +1,4 @@
-"""Classifier two-sample tests (C2ST) and TimeGAN's scores: can a judge tell generated windows from real?
+"""Classifier two-sample tests (C2ST): can a judge tell generated windows from real?
 
 All raise ValueError for windows that `check_windows` refuses.
 """
@@ -21,8 +21,6 @@ from sensegen_utils.judge.checks import KINDS, check_labels, check_windows, held
 from sensegen_utils.judge.utility import activity_features, fit_ridge, quant_features, rocket_features
 from sensegen_utils.model.discriminator import BATCH, LEARNING_RATE, build_discriminator
 from sensegen_utils.model.training import set_seed
-
-TIMEGAN_ADAM = {"learning_rate": 1e-3, "epsilon": 1e-8}
 
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of every judge that is built
 
@@ -51,8 +49,9 @@ def judge(
     not be 0.5.
     """
     check_windows(train_real, train_fake, test_real, test_fake)
-    _check_balance(train_real, train_fake)
-    _check_balance(test_real, test_fake)
+    for real, fake in ((train_real, train_fake), (test_real, test_fake)):
+        if len(real) != len(fake):
+            raise ValueError(f"{len(real)} real and {len(fake)} fake windows: the two must be balanced")
     if kind not in KINDS:
         raise ValueError(f"Unknown judge {kind!r}. There are: {', '.join(KINDS)}.")
     train, test = np.concatenate([train_real, train_fake]), np.concatenate([test_real, test_fake])
@@ -152,11 +151,6 @@ def _convolution(inputs, filters, width, stride=1):
     return layers.BatchNormalization(momentum=0.9)(hidden)  # since an epoch has only some fifty updates
 
 
-def _check_balance(real, fake):
-    if len(real) != len(fake):
-        raise ValueError(f"{len(real)} real and {len(fake)} fake windows: the two must be balanced")
-
-
 def _features_for(kind, windows, known, kernels, seed):
     if kind == "rocket":
         return rocket_features(windows, known, kernels, seed)
@@ -176,9 +170,8 @@ def _fit_classifier(kind, features, labels, held, trees, seed):
         scores = fit_ridge(features, labels, held)
         return lambda other: 0.5 + scores(other)[:, 1] / 2
     if kind == "quant":
-        model = ExtraTreesClassifier(
-            trees, max_features=0.1, criterion="entropy", random_state=seed, n_jobs=-1
-        )
+        how = {"max_features": 0.1, "criterion": "entropy", "random_state": seed, "n_jobs": -1}
+        model = ExtraTreesClassifier(trees, **how)
         model.fit(np.asfortranarray(features), labels)  # by columns: as the trees read them
     elif kind == "trees":
         # Not stopped by held-out people: their loss rises from 100 rounds on, their accuracy does not fall.
@@ -191,34 +184,26 @@ def _fit_classifier(kind, features, labels, held, trees, seed):
 
 
 @functools.lru_cache(maxsize=8)
-def _compiled(build, loss, adam, size):
+def _compiled(build, learning_rate, loss, size):
     """Return a compiled network, and its optimizer's variables before any update."""
     model = build(**dict(size))
-    model.compile(keras.optimizers.Adam(**dict(adam)), loss=loss)
+    model.compile(keras.optimizers.Adam(learning_rate), loss=loss)
     model.optimizer.build(model.trainable_variables)
     return model, [variable.numpy() for variable in model.optimizer.variables]
-
-
-def new_network(build, loss, seed, adam, **size):
-    """Return a compiled network with the first weights that ``seed`` gives to ``build(**size)``.
-
-    Compiling takes seconds, so networks of one kind and size are one object: use it before the next call.
-    """
-    model, untrained = _compiled(build, loss, tuple(adam.items()), tuple(size.items()))
-    set_seed(seed)
-    first = [*(variable.numpy() for variable in build(**size).variables), *untrained]
-    for variable, value in zip([*model.variables, *model.optimizer.variables], first, strict=True):
-        variable.assign(value)
-    return model
 
 
 def fit_network(build, learning_rate, inputs, labels, held, epochs, seed, loss="binary_crossentropy", **size):
     """Train a network, and return it with the weights that had the least loss on the rows ``held``.
 
-    ``build`` is called with the number of channels and ``size``; ``labels`` is (n, 1). Use the network before
-    the next call, as `new_network` says.
+    ``build`` is called with the number of channels and ``size``; ``labels`` is (n, 1). Compiling takes
+    seconds, so networks of one kind and size are one object: use it before the next call.
     """
-    model = new_network(build, loss, seed, {"learning_rate": learning_rate}, channels=inputs.shape[2], **size)
+    size |= {"channels": inputs.shape[2]}
+    model, untrained = _compiled(build, learning_rate, loss, tuple(size.items()))
+    set_seed(seed)
+    first = [*(variable.numpy() for variable in build(**size).variables), *untrained]
+    for variable, value in zip([*model.variables, *model.optimizer.variables], first, strict=True):
+        variable.assign(value)
     stop = keras.callbacks.EarlyStopping(patience=-(-epochs // 3), restore_best_weights=True)
     kept = {"validation_data": (inputs[held], labels[held]), "validation_batch_size": 512}
     how = {"batch_size": BATCH, "epochs": epochs, "verbose": 0, "callbacks": [stop]}
@@ -231,71 +216,3 @@ def outputs(model, windows):
     # Not `predict`: TensorFlow warns of what that traces anew for the last batch of each of many judges.
     starts = range(0, len(windows), 512)
     return np.concatenate([model(windows[start : start + 512], training=False) for start in starts])
-
-
-def timegan_discriminative_score(real, generated, iterations=2000, seed=0):
-    """TimeGAN's discriminative score as coded: a GRU of channels // 2 units tells real from generated.
-
-    Each iteration takes 128 windows of both, scaled per channel to [0, 1] by the real ones; a random fifth is
-    judged. As coded it leaks: overlapping windows, and people, are on both sides of that division, and the
-    scaling has seen the test. The initial weights are TensorFlow 1's. Returns "score", "accuracy" and
-    "training_accuracy", as `judge`. Raises ValueError for one channel, where the GRU has no unit, and for
-    unequal numbers. Source: jsyoon0823/TimeGAN, metrics/discriminative_metrics.py, b6ee3c7 (not 1bd4864,
-    later withdrawn, which builds one network for real and another for generated windows).
-    """
-    parts = _to_unit_range(real, generated)
-    _check_balance(real, generated)
-    rng, cut, channels = np.random.default_rng(seed), int(0.8 * len(real)), real.shape[2]
-    parts = [x[rng.permutation(len(x))] for x in parts]
-    size = {"features": channels, "units": channels // 2}
-    model = new_network(_timegan_network, "binary_crossentropy", seed, TIMEGAN_ADAM, **size)
-    for _ in range(iterations):
-        batch = [part[rng.permutation(cut)[:128]] for part in parts]
-        labels = np.repeat(np.float32([1, 0]), len(batch[0]))[:, None]
-        model.train_on_batch(np.concatenate(batch), labels)
-    right = np.stack([outputs(model, parts[0]) > 0.5, outputs(model, parts[1]) <= 0.5])
-    fitted, test = float(right[:, :cut].mean()), float(right[:, cut:].mean())
-    return {"score": abs(0.5 - test), "accuracy": test, "training_accuracy": fitted}
-
-
-def timegan_predictive_score(real, generated, iterations=5000, seed=0):
-    """TimeGAN's predictive score as coded: the error on real windows of a GRU trained on generated ones.
-
-    It predicts the last channel at the next step from the others up to now. Returns the mean absolute error
-    in ranges of the real channel. Each iteration takes 128 windows. As coded all generated windows train and
-    all real ones test, so a copy of these does best: pass held-out volunteers as ``real``. Raises ValueError
-    for one channel, where nothing is left to predict from. Source: jsyoon0823/TimeGAN,
-    metrics/predictive_metrics.py, b6ee3c7.
-    """
-    real, generated = _to_unit_range(real, generated)
-    rng, channels = np.random.default_rng(seed), real.shape[2]
-    size = {"features": channels - 1, "units": channels // 2, "every_step": True}
-    model = new_network(_timegan_network, "mean_absolute_error", seed, TIMEGAN_ADAM, **size)
-    for _ in range(iterations):
-        batch = generated[rng.permutation(len(generated))[:128]]
-        model.train_on_batch(batch[:, :-1, :-1], batch[:, 1:, -1:])
-    predicted = outputs(model, real[:, :-1, :-1])
-    return float(np.abs(predicted - real[:, 1:, -1:]).mean(dtype=float))
-
-
-def _to_unit_range(real, generated):
-    check_windows(real, generated)
-    if real.shape[2] < 2:
-        raise ValueError("TimeGAN's scores are not defined for one channel: the GRU has int(1 / 2) = 0 units")
-    low = real.min(axis=(0, 1))
-    span = real.max(axis=(0, 1)) - low + 1e-7  # as TimeGAN's data_loading.py
-    return [((windows - low) / span).astype(np.float32) for windows in (real, generated)]
-
-
-def _timegan_network(features, units, every_step=False):
-    gate_units = np.array([2, 2, 1]) * units  # update and reset share one kernel there, the candidate has one
-    limits = np.repeat(np.sqrt(6 / (features + units + gate_units)), units)
-
-    def kernel(shape, dtype=None):
-        return keras.random.uniform(shape, -1, 1, dtype=dtype) * limits
-
-    bias = keras.initializers.Constant(np.repeat(np.float32([1, 1, 0]), units))
-    start = {"kernel_initializer": kernel, "recurrent_initializer": kernel, "bias_initializer": bias}
-    inputs = keras.Input((None, features))
-    hidden = layers.GRU(units, return_sequences=every_step, reset_after=False, **start)(inputs)
-    return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(hidden))

@@ -1,4 +1,4 @@
-"""The weights that were published with the code behind the report, read into our generator.
+"""TensorFlow 1 checkpoints of the code behind the report, as weights of a Keras model.
 
 TensorFlow 1 keeps an LSTM's input and recurrent kernel as one and its gates in the order input, candidate,
 forget, output, and adds 1 to the forget gate when it runs. Keras has the order input, forget, candidate,
@@ -14,39 +14,31 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from sensegen_utils.model.generator import build_generator
-
 SCOPE, CELL = "mdn_model/", "rnn/multi_rnn_cell/cell_{}/lstm_cell/{}"
 DENSE = ("w1", "b1", "w2", "b2")
 
 
-def load_published(prefix, batch_size=4):
-    """Return G with the weights of a published checkpoint; ``prefix`` is its path without ".index".
+def read_weights(prefix):
+    """Return the weights of a checkpoint in Keras's order, and {"lstm_units", "lstm_layers", "components"}.
 
-    Layers, units and components are those of the checkpoint. Sigma has no floor: measure and draw with
-    ``sigma_floor=0``. Raises ValueError, naming the file, if it is missing or damaged, lacks a variable, has
-    a dense layer of another size than G's, or holds weights that are not finite.
+    ``prefix`` is its path without ".index". The weights are for ``set_weights``: of each LSTM layer kernel,
+    recurrent kernel and bias, then of two dense layers kernel and bias. Raises ValueError, naming the file,
+    if it is missing or damaged, lacks a variable, or holds weights that are not finite.
     """
     arrays = _read(prefix)
     for bias in arrays[2:-4:3]:
         bias[len(bias) // 4 : len(bias) // 2] += 1  # of the forget gate
     layers, units, components = (len(arrays) - 4) // 3, len(arrays[1]), len(arrays[-1]) // 3
-    generator = build_generator(units, layers, components, batch_size=batch_size, log_variance=True)
-    differ = [(was.shape, own.shape) for was, own in zip(arrays, generator.weights, strict=True)]
-    differ = [f"{was} where G has {tuple(own)}" for was, own in differ if was != tuple(own)]
-    if differ:
-        raise ValueError(f"the weights in {prefix} are not those of one channel's G: {', '.join(differ)}")
-    generator.set_weights(arrays)
-    return generator
+    return arrays, {"lstm_units": units, "lstm_layers": layers, "components": components}
 
 
-def restore_adam(generator, prefix, updates):
-    """Set the Adam of a compiled G to the moments in a published checkpoint, after so many ``updates``.
+def restore_adam(model, prefix, updates):
+    """Set the Adam of a compiled model to the moments in a checkpoint, after so many ``updates``.
 
-    Raises ValueError as `load_published`.
+    Raises ValueError as `read_weights`.
     """
-    optimizer = generator.optimizer
-    optimizer.build(generator.trainable_variables)
+    optimizer = model.optimizer
+    optimizer.build(model.trainable_variables)
     optimizer.iterations.assign(updates)
     for moments, slot in ((optimizer._momentums, "/Adam"), (optimizer._velocities, "/Adam_1")):
         for variable, array in zip(moments, _read(prefix, slot), strict=True):
@@ -54,7 +46,7 @@ def restore_adam(generator, prefix, updates):
 
 
 def _read(prefix, slot=""):
-    """Arrays as G's weights have them: kernel, recurrent kernel and bias a layer, then the dense layers'."""
+    """Arrays in Keras's order: those of the weights, or of one of Adam's two moments (``slot``)."""
     if not Path(f"{prefix}.index").exists():
         raise ValueError(f"there is no checkpoint {prefix}: {prefix}.index is missing")
     scope = SCOPE * (2 if slot else 1)
