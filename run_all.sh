@@ -67,7 +67,7 @@ fi
 if [[ $command == site ]]; then build_site; exit; fi # it needs nothing of the science
 prepare_science
 export TF_CPP_MIN_LOG_LEVEL=3 PYTHONUNBUFFERED=1
-if [[ -n $check ]]; then exec python -m sensegen_utils.report.expected check "$command"; fi
+if [[ -n $check ]]; then exec python -m sensegen_utils.report.expected "$command"; fi
 case $command in
   lab) exec jupyter lab --notebook-dir notebooks ;;
   explore) explore ${passed[@]+"${passed[@]}"} ;;

@@ -61,7 +61,7 @@ run_profile() {
     .venv-engine/bin/python -m snakemake "${options[@]}" ${passed[@]+"${passed[@]}"} || failed=$?
   if [[ $profile == sweep-* && -z $dry ]]; then python engine/sweep.py tell "$profile" "$base/$folder"; fi
   if ((failed)) || [[ $profile == sweep-* ]]; then return "$failed"; fi
-  [[ -n $dry$target || ! -f results/expected/$folder.json ]] || python -m sensegen_utils.report.expected check "$folder" --brief
+  [[ -n $dry$target || ! -f results/expected/$folder.json ]] || python -m sensegen_utils.report.expected "$folder" --brief
   [[ -n $dry$target ]] || python engine/costs.py "$profile" "$((SECONDS - start))" "$base/$folder"
 }
 

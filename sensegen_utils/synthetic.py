@@ -50,14 +50,8 @@ def load_model(name="six", seed=0, profile="full"):
             f"name says. Models of UCI HAR's activities are called {'- or '.join(WINDOW_MODELS)}-seed0.keras "
             "and so on; others are drawn from with model.sampling"
         )
-    return {
-        "generator": generator,
-        "whitening": whitening,
-        "channels": channels,
-        "units": [UNITS[channel] for channel in channels],
-        "rate": RATE,
-        "file": _from_root(path),
-    }
+    about = {"units": [UNITS[channel] for channel in channels], "rate": RATE, "file": _from_root(path)}
+    return {"generator": generator, "whitening": whitening, "channels": channels} | about
 
 
 def sample(
@@ -99,14 +93,9 @@ def sample(
         model["generator"], model["whitening"], dict.fromkeys(codes, windows), round(seconds * RATE), seed,
         known, mixture_temperature, sigma_temperature, candidates, log_odds,
     )  # fmt: skip
-    return {
-        "x": x,
-        "activity": label,
-        **{key: model[key] for key in ("channels", "units", "rate")},
-        "known_steps": 0 if prefix is None else prefix.shape[1],
-        "model": model["file"],
-        "seed": seed,
-    }
+    about = {key: model[key] for key in ("channels", "units", "rate")}
+    about |= {"known_steps": 0 if prefix is None else prefix.shape[1], "model": model["file"], "seed": seed}
+    return {"x": x, "activity": label} | about
 
 
 def to_frame(samples):

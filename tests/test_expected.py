@@ -15,6 +15,7 @@ from sensegen_utils.judge.checks import prediction_interval
 from sensegen_utils.profiles import CONFIG
 from sensegen_utils.report import expected
 from sensegen_utils.report.records import load_record
+from tests.write_expected import write_expected
 
 FULL = ROOT / "results" / "full"
 NUMBERS = yaml.safe_load((CONFIG / "expected.yaml").read_text("utf-8"))
@@ -58,7 +59,7 @@ def test_what_is_committed_is_what_the_records_give(path, tmp_path, monkeypatch)
     monkeypatch.setattr(expected, "EXPECTED", tmp_path)
     content = json.loads(path.read_text())
     if path.stem == "full":
-        assert json.loads(expected.write_expected("full", [FULL]).read_text()) == content
+        assert json.loads(write_expected("full", [FULL]).read_text()) == content
     for each in content["numbers"]:
         assert len(each["values"]) >= 1 and (each["low"] is None) == (
             len(each["values"]) == 1 and not counts(each)
@@ -115,7 +116,7 @@ def test_counts_that_differ_between_seeds_do_not_become_an_interval(own, tmp_pat
     monkeypatch.setattr(expected, "EXPECTED", tmp_path / "expected")
     change(own, "01_data_preparation.json", lambda record: record["recordings"].update(train=601))
     with pytest.raises(ValueError, match=r"unbroken recordings for training.*600.*601"):
-        expected.write_expected("full", [FULL, own])
+        write_expected("full", [FULL, own])
 
 
 def test_ways_lead_to_one_number_or_to_a_row_of_each_seed():

@@ -111,9 +111,8 @@ def frechet_distance(real, generated):
     Squared distance of the Gaussians that have their means and covariances. It depends on the embedding, and
     on the numbers of windows: show two, and equal numbers. Source: M. Heusel et al., NIPS 2017, eq. 6.
     """
-    means, covariances = zip(
-        *((x.mean(axis=0), np.cov(x, rowvar=False)) for x in (real, generated)), strict=True
-    )
+    means = [x.mean(axis=0) for x in (real, generated)]
+    covariances = [np.cov(x, rowvar=False) for x in (real, generated)]
     values, vectors = np.linalg.eigh(covariances[0])
     root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
     shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ covariances[1] @ root), 0)).sum()
@@ -300,11 +299,8 @@ def precision_recall(real, generated, k=5, limit=2000, seed=0):
     """
     x, y = _drawn_features(real, generated, k, limit, seed)
     between = pairwise_distances(x, y)
-    found = {
-        "precision": (between < _radii(x, k)[:, None]).any(axis=0),
-        "recall": (between < _radii(y, k)).any(axis=1),
-    }
-    return {name: float(each.mean()) for name, each in found.items()}
+    precise, met = (between < _radii(x, k)[:, None]).any(axis=0), (between < _radii(y, k)).any(axis=1)
+    return {"precision": float(precise.mean()), "recall": float(met.mean())}
 
 
 def _drawn_features(real, generated, k, limit, seed):

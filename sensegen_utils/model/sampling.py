@@ -111,13 +111,9 @@ def _blocks(
     """Yield float32 arrays (series of the block, steps, channels) in order."""
     labels = whitening["labels"] if whitening else [0]
     counts = counts if whitening else {0: counts}
-    numbers = [("number of series", number, 1) for number in counts.values() or [0]]
-    for name, value, least in [
-        ("steps", steps, 1),
-        ("seed", seed, 0),
-        ("candidates", candidates, 1),
-        *numbers,
-    ]:
+    whole = [("steps", steps, 1), ("seed", seed, 0), ("candidates", candidates, 1)]
+    whole += [("number of series", number, 1) for number in counts.values() or [0]]
+    for name, value, least in whole:
         if not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name} {value!r}: give a whole number, at least {least}")
     if min(temperatures) <= 0:
@@ -154,10 +150,8 @@ def _blocks(
     workers = int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)) or os.cpu_count()
     with ThreadPoolExecutor(workers) as pool:
         # One block a worker and no more: a queue would fill the memory when the disk is the slower one.
-        starts = (
-            range(at, min(at + workers * size, series), size) for at in range(0, series, workers * size)
-        )
-        blocks = itertools.chain.from_iterable(pool.map(draw, some) for some in starts)
+        rounds = (range(series)[at : at + workers * size : size] for at in range(0, series, workers * size))
+        blocks = itertools.chain.from_iterable(pool.map(draw, starts) for starts in rounds)
         label = np.array(labels)[code].reshape(-1, candidates)
         yield from blocks if candidates == 1 else _chosen(blocks, label, log_odds, seed)
 

@@ -32,8 +32,8 @@ def claims(results):
     what = {"results": results, "losses": losses, "verdicts": verdicts, "published": published}
     what |= {"seeds": of_true_run(results, published.NAN_EPOCHS - 1), "broken": broken(results)}
     what |= {"last": results["beyond"] or results["curves"][0], "pictures": len(PICTURES)}
+    what |= {each.__name__: each for each in (in_range, stopped, expected_range)}
     what["accuracies"] = d_accuracies(results)
-    what |= {"in_range": in_range, "stopped": stopped, "expected_range": expected_range}
     told = TEMPLATES.get_template("audit.j2").render(**what)
     return [row | {"verdict": verdicts[row["key"]]} for row in read_tables(told)["audit"].to_dict("records")]
 

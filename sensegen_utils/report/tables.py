@@ -18,15 +18,9 @@ def make_tables(results):
 
     Tables of notebooks 7 to 8b have the model in their name, as "judges_six". What has not run has no table.
     """
-    what = {
-        "results": results,
-        "audit": audit,
-        "published": published,
-        "activities": ACTIVITIES,
-        "kinds": KINDS,
-    }
     sums = (by_contender, means, closest, strongest, mixing_gains, computed_by, computing_seconds)
-    what |= {each.__name__: each for each in sums}
+    what = {each.__name__: each for each in sums} | {"results": results, "audit": audit}
+    what |= {"published": published, "activities": ACTIVITIES, "kinds": KINDS}
     pages = [TEMPLATES.get_template(f"tables_{axis}.j2").render(**what) for axis in ("report", "motion")]
     return read_tables("\n".join(pages))
 
