@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from sensegen_utils.data.recordings import training_chunks
+from sensegen_utils.model import training
 from sensegen_utils.model.generator import build_generator, load_generator
 from sensegen_utils.model.mixture import mixture_nll
 from sensegen_utils.model.training import (
-    drop_optimizer,
     evaluate_nll,
     fingerprint,
     log_path,
@@ -30,6 +30,7 @@ from sensegen_utils.model.training import (
     trained_on,
     training_callbacks,
 )
+from tests.drop_optimizer import drop_optimizer
 
 TESTS = str(Path(__file__).parent)
 SERIES = np.random.default_rng(0).normal(size=(4, 161)).astype("float32")
@@ -181,7 +182,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
 
 
 def test_a_checkpoint_of_another_version_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(keras, "version", lambda: "9.1.0")
+    monkeypatch.setattr(training, "MADE_WITH", {"keras": "9.1"})
     save_checkpoint(compiled_generator(), tmp_path / "g.keras", SETTINGS, 1)
     monkeypatch.undo()
     with pytest.raises(ValueError, match=r"keras '9\.1', now '3\."):

@@ -4,7 +4,6 @@ import functools
 import hashlib
 import itertools
 import json
-import sys
 import time
 import zipfile
 from pathlib import Path
@@ -22,6 +21,7 @@ from sensegen_utils.model.whitening import inputs_and_targets
 from sensegen_utils.provenance import this_machine
 
 SETTINGS_MEMBER = "training.json"
+MADE_WITH = {"keras": ".".join(keras.version().split(".")[:2])}  # another version may change numbers
 START_AGAIN = "run ./run_all.sh with --fresh, or delete the checkpoint, to start again"
 
 
@@ -54,7 +54,7 @@ def resume(model, checkpoint, settings):
     if not Path(checkpoint).exists():
         return 0
     try:
-        saved, wanted = _read(checkpoint), _with_version(settings)
+        saved, wanted = _read(checkpoint), settings | MADE_WITH
         old = saved["settings"]
         different = [key for key in sorted(wanted.keys() | old.keys()) if wanted.get(key) != old.get(key)]
         if not different:
@@ -75,18 +75,13 @@ def save_checkpoint(model, checkpoint, settings, epochs, machines=()):
 
     ``machines`` are those that trained so far, as `this_machine` describes them.
     """
-    description = {"settings": _with_version(settings), "epochs": epochs, "optimizer": True}
+    description = {"settings": settings | MADE_WITH, "epochs": epochs, "optimizer": True}
     _write(model, checkpoint, description | {"trained_on": list(machines)})
 
 
 def trained_on(checkpoint):
     """The machines and commits that trained a checkpoint, in order; empty if it is older than this list."""
     return _read(checkpoint).get("trained_on", [])
-
-
-def drop_optimizer(checkpoint):
-    """Make the checkpoint of a finished run a third of its size: final weights only, for publication."""
-    _write(load_generator(checkpoint)[0], checkpoint, _read(checkpoint) | {"optimizer": False})
 
 
 def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_every=10):
@@ -240,12 +235,3 @@ def _trim_log(log, epochs_done):
         raise ValueError(f"{log} has {len(rows)} of the {epochs_done} epochs trained: {START_AGAIN}")
     with atomic_path(log) as temporary:
         temporary.write_text("".join([header, *rows[:epochs_done]]))
-
-
-def _with_version(settings):
-    return settings | {"keras": ".".join(keras.version().split(".")[:2])}
-
-
-if __name__ == "__main__":  # for maintainers, before they commit the checkpoints of a finished run
-    for name in sys.argv[1:]:
-        drop_optimizer(name)

@@ -46,7 +46,7 @@ def generative_losses(results):
     """
     rows = []
     for row in published.LOSS_TABLE:
-        reported, nll = row["generative"], _experiment(results, row)["training_nll"]
+        reported, nll = row["generative"], _of_row(results["experiments"], row)[0]["training_nll"]
         seeds = of_true_run(results, row["generative_epoch"])
         ours = nll[row["epoch"] - 1] if comparable(results) and row["epoch"] <= len(nll) else None
         standardised = _standardised(results, row)
@@ -83,7 +83,7 @@ def discriminative_losses(results):
     runs, rows = {run["lstm_layers"]: run["training_mse"] for run in predictors}, []
     for row in published.LOSS_TABLE:
         reported, epoch = row["discriminative"], row["discriminative_epoch"]
-        rounds = {each["g_epochs"]: each for each in _experiment(results, row)["rounds"]}
+        rounds = {each["g_epochs"]: each for each in _of_row(results["experiments"], row)[0]["rounds"]}
         found = {"discriminator": rounds.get(row["epoch"]), "near": {}}
         found |= {"layers": None, "ours": None, "difference": None}
         if epoch is None:
@@ -230,10 +230,6 @@ def _standardised(results, row):
     same = _of_row(results["standardised"], row)
     curves = [run["training_nll"] for run in same if comparable(results)]
     return [nll[row["epoch"] - 1] for nll in curves if row["epoch"] <= len(nll)]
-
-
-def _experiment(results, row):
-    return _of_row(results["experiments"], row)[0]
 
 
 def _of_row(runs, row):

@@ -36,8 +36,8 @@ def write_report(folder, root=ROOT, seed=0):
     pages |= {folder / "report" / f"{name}.md": (name, "..") for name in CHAPTERS}
     if folder.name == "full" or (folder.name == "quick" and not (root / "results/full/REPORT.md").exists()):
         pages[root / "REPORT.md"] = ("report", f"results/{folder.name}")
-    what = {"results": results, "tables": tables, "claims": audit.claims(results), "audit": audit}
-    what["published"] = published
+    what = {"results": results, "tables": tables, "claims": audit.claims(results)}
+    what |= {"audit": audit, "published": published}
     what["machines"] = sorted({computed_by(each)["machine"]["processor"] for each in results["all"]})
     compared = expected.compare(folder)
     what["agreement"] = None if compared is None else expected.in_words(compared)
