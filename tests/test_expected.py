@@ -123,6 +123,17 @@ def test_ways_lead_to_one_number_or_to_a_row_of_each_seed():
     record = load_record(FULL / "records" / "08_fidelity-six.json")
     assert len(expected.values_at(record, "rows/contender=G/judge cnn")) == 3
     assert expected.values_at(record, "rows/0/seed") == [0]
+    assert expected.values_at(record, "rows/contender=G/seed=1/seed") == [1]
+
+
+def test_what_a_profile_leaves_out_is_not_expected_of_it(own, tmp_path, monkeypatch):
+    monkeypatch.setattr(expected, "EXPECTED", tmp_path / "expected")
+    for path in (own / "records").glob("07b_*.json"):
+        path.unlink()
+    change(own, "03_discriminator-body_gyro_x-1x256-seed0.json", lambda record: record["results"].pop(0))
+    written = json.loads(write_expected("full", [own]).read_text())["numbers"]
+    left_out = {name for name, _, _ in NUMBERS} - {each["number"] for each in written}
+    assert left_out == {name for name, record, way in NUMBERS if record.startswith("07b") or "loss=mse" in way}
 
 
 def test_the_command_tells_all_numbers_and_one_sentence():

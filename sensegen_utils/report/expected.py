@@ -23,7 +23,8 @@ def values_at(record, way):
     for step in way.split("/"):
         key, chosen, value = step.partition("=")
         if chosen:
-            found = [row for rows in found for row in rows if str(row[key]) == value]
+            rows = [row for each in found for row in (each if isinstance(each, list) else [each])]
+            found = [row for row in rows if str(row[key]) == value]
         else:
             found = [each[int(step)] if isinstance(each, list) else each[step] for each in found]
     return found
