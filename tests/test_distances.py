@@ -7,13 +7,14 @@ from people import ALL, HELD_OUT, STEPS, TRAIN, check_distance, check_json_and_s
 from scipy.signal import lfilter
 from scipy.stats import norm
 
+from ported import tsgbench
 from sensegen_utils import files
 from sensegen_utils.data.uci_har import load_har
 from sensegen_utils.judge import distances
 from sensegen_utils.judge.checks import interval
 
 MMD = functools.cache(lambda who: distances.mmd(HELD_OUT[0], ALL[who][0]))
-TSGBENCH = functools.cache(lambda who: distances.tsgbench_differences(HELD_OUT[0], ALL[who][0]))
+TSGBENCH = functools.cache(lambda who: tsgbench.differences(HELD_OUT[0], ALL[who][0]))
 EMBEDDINGS = functools.cache(lambda: distances.embeddings(*TRAIN, None, epochs=4, kernels=504))
 EMBEDDED = functools.cache(lambda name: EMBEDDINGS()[name](HELD_OUT[0]))
 AMONG = functools.cache(lambda who: distances.precision_recall(HELD_OUT[0], ALL[who][0]))
@@ -65,7 +66,7 @@ def test_all_results_are_json_and_the_same_again():
         return [
             distances.mmd(real, generated, limit=40),
             distances.autocorrelation_distance(real, generated),
-            distances.tsgbench_differences(real, generated),
+            tsgbench.differences(real, generated),
             distances.precision_recall(real, generated),
             distances.spectrum_distance(real, generated),
             distances.wasserstein(real, generated),
@@ -94,7 +95,7 @@ def test_all_results_are_json_and_the_same_again():
 )
 def test_windows_that_cannot_be_compared_are_refused(windows, message):
     every = (
-        distances.mmd, distances.tsgbench_differences, distances.precision_recall,
+        distances.mmd, distances.precision_recall,
         distances.autocorrelation_distance, distances.spectrum_distance, distances.wasserstein,
         distances.tail_distance, distances.jerk_distance, distances.cross_correlation_distance,
         distances.coverage_density,
@@ -105,6 +106,8 @@ def test_windows_that_cannot_be_compared_are_refused(windows, message):
     for metric in (distances.gait_distance, distances.gravity_distance):
         with pytest.raises(ValueError, match=message):
             metric(*TRAIN, windows, TRAIN[1][: len(windows)])
+    with pytest.raises(ValueError, match="not finite|windows of shape"):
+        tsgbench.differences(TRAIN[0], windows)
 
 
 class TestKnownValues:
@@ -142,16 +145,16 @@ class TestKnownValues:
         rng = np.random.default_rng(0)
         noise = rng.normal(size=(100, 4000, 1))
         memory = lfilter([1], [1, -0.8], noise, axis=1)
-        found = distances.tsgbench_differences(noise, memory, lags=6)
+        found = tsgbench.differences(noise, memory, lags=6)
         assert found["ACD"] == pytest.approx(np.linalg.norm(0.8 ** np.arange(1, 6)), abs=0.02)
         assert found["SD"] < 0.05 and found["KD"] < 0.05
-        skewed = distances.tsgbench_differences(noise, rng.exponential(size=noise.shape))
+        skewed = tsgbench.differences(noise, rng.exponential(size=noise.shape))
         assert skewed["SD"] == pytest.approx(2, abs=0.1) and skewed["KD"] == pytest.approx(6, abs=0.5)
         # All mass moves from one half of 50 bins to the other: the densities' mean difference is 2 on [0, 1].
         low = np.linspace(0, 0.499, 500)[:, None, None] * np.ones((1, 3, 1))
         ends = np.concatenate([low, np.ones((1, 3, 1))])
-        assert distances.tsgbench_differences(ends, 0.999 - low)["MDD"] == pytest.approx(2, abs=0.05)
-        assert set(distances.tsgbench_differences(noise[:, :9], noise[:, :9], lags=5).values()) == {0.0}
+        assert tsgbench.differences(ends, 0.999 - low)["MDD"] == pytest.approx(2, abs=0.05)
+        assert set(tsgbench.differences(noise[:, :9], noise[:, :9], lags=5).values()) == {0.0}
 
     def test_frechet_distance_of_gaussians(self):
         x = np.random.default_rng(0).normal(size=(20_000, 3))

@@ -133,7 +133,9 @@ def test_what_a_profile_leaves_out_is_not_expected_of_it(own, tmp_path, monkeypa
     change(own, "03_discriminator-body_gyro_x-1x256-seed0.json", lambda record: record["results"].pop(0))
     written = json.loads(write_expected("full", [own]).read_text())["numbers"]
     left_out = {name for name, _, _ in NUMBERS} - {each["number"] for each in written}
-    assert left_out == {name for name, record, way in NUMBERS if record.startswith("07b") or "loss=mse" in way}
+    assert left_out == {
+        name for name, record, way in NUMBERS if record.startswith("07b") or "loss=mse" in way
+    }
 
 
 def test_the_command_tells_all_numbers_and_one_sentence():

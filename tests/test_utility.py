@@ -4,6 +4,7 @@ from people import ALL, HELD_OUT, TRAIN, check_distance, check_json_and_same_aga
 from sklearn.linear_model import RidgeClassifier
 from sklearn.preprocessing import StandardScaler
 
+from ported.quant import quant_features
 from sensegen_utils.judge import utility
 
 
@@ -46,12 +47,12 @@ def test_rocket_learns_activities_sees_time_and_names_adherence():
 def test_features_of_intervals_and_convolutions_have_one_row_a_window():
     for channels in (1, 6):
         windows = TRAIN[0][:20, :, :channels]
-        quantiles = utility.quant_features(windows)
+        quantiles = quant_features(windows)
         assert quantiles.shape == (20, 1160 * channels) and np.isfinite(quantiles).all()
         assert quantiles[:, 0] == pytest.approx(windows[:, :, 0].min(axis=1))
         features = utility.rocket_features(windows, TRAIN[0][:, :, :channels], kernels=504)
         assert features.shape == (20, 504) and 0 <= features.min() <= features.max() <= 1
-    assert utility.quant_features(windows[:, :16]).shape[1] < 1160 * 6
+    assert quant_features(windows[:, :16]).shape[1] < 1160 * 6
     same = utility.rocket_features(windows[:5], TRAIN[0], kernels=504)
     assert (same == features[:5]).all(), "features do not depend on the windows beside them"
 

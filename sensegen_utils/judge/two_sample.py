@@ -17,8 +17,9 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ported.quant import quant_features
 from sensegen_utils.judge.checks import KINDS, check_labels, check_windows, held_out, standardised
-from sensegen_utils.judge.utility import activity_features, fit_ridge, quant_features, rocket_features
+from sensegen_utils.judge.utility import activity_features, fit_ridge, rocket_features
 from sensegen_utils.model.discriminator import BATCH, LEARNING_RATE, build_discriminator
 from sensegen_utils.model.training import set_seed
 
@@ -32,7 +33,7 @@ def judge(
     """Train a judge to tell real from generated windows, and test it on people it has not met.
 
     ``kind`` is one of `checks.KINDS`: "rocket", a ridge classifier on ``kernels`` random convolutions;
-    "quant", ``trees`` randomised trees on `quant_features`; "trees", boosted trees on `activity_features` and
+    "quant", ``trees`` randomised trees on QUANT's features; "trees", boosted trees on `activity_features` and
     Catch22; "features", logistic regression on `activity_features`; "cnn", a small residual network; or
     "report", the report's D.
     ``test_real`` should be of other volunteers than ``train_real``, ``test_fake`` fresh samples. For "rocket"
