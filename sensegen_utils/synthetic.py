@@ -2,7 +2,8 @@
 
 Samples are a dict, so that ``np.load`` gives the same of what `save_npz` wrote: "x" ((n, steps, channels)
 float32), "activity" ((n,) int, UCI HAR's codes), "channels" and "units" (names, one a channel), "rate" (Hz),
-"known_steps" (of the real windows that they continue, else 0), "model" and "seed" (what drew them).
+"known_steps" (of the real windows that they continue, else 0), "model" and "seed" (what drew them); with
+``people`` also "subject" ((n,) int, the synthetic volunteers from 1 on).
 """
 
 import tempfile
@@ -16,9 +17,11 @@ import pandas as pd
 from sensegen_utils.data.layout import ACTIVITIES, RATE, UNITS, WINDOW, archive_text
 from sensegen_utils.files import ROOT, atomic_path, save_samples
 from sensegen_utils.model.generator import load_generator
+from sensegen_utils.model.people import draw_style, give_style
 from sensegen_utils.model.sampling import sample_windows
 from sensegen_utils.profiles import WINDOW_MODELS
 
+NOBODY = "none: no two windows belong to one, so there is no subject_train.txt"
 README = Path(__file__).with_name("synthetic_readme.txt").read_text("utf-8")
 
 
@@ -27,9 +30,10 @@ def load_model(name="six", seed=0, profile="full"):
 
     ``name`` is "six", which draws total acceleration (g) and angular velocity (rad/s) along x, y, z, or
     "one", only total acceleration x. A path must end in such a file name, which says what the channels are.
-    Returns a dict: "generator", "whitening", "channels", "units", "rate" (Hz), "file". Raises
-    FileNotFoundError, with the models that there are, if it is missing; ValueError if it is damaged, or not
-    of UCI HAR's activities and these channels.
+    Returns a dict: "generator", "whitening", "channels", "units", "rate" (Hz), "file", "styles" (of people,
+    from "six-people.npz" or "one-people.npz" beside it, or None). Raises FileNotFoundError, with the models
+    that there are, if it is missing; ValueError if it is damaged, or not of UCI HAR's activities and these
+    channels.
     """
     path = Path(name)
     if name in WINDOW_MODELS:
@@ -51,14 +55,20 @@ def load_model(name="six", seed=0, profile="full"):
             "and so on; others are drawn from with model.sampling"
         )
     about = {"units": [UNITS[channel] for channel in channels], "rate": RATE, "file": _from_root(path)}
+    styles = path.with_name(f"{kind}-people.npz")
+    about["styles"] = dict(np.load(styles)) if styles.exists() else None
     return {"generator": generator, "whitening": whitening, "channels": channels} | about
 
 
 def sample(
     model, activity="WALKING", windows=10, seconds=2.56, seed=0, prefix=None, mixture_temperature=1.0,
-    sigma_temperature=1.0, candidates=1, log_odds=None,
+    sigma_temperature=1.0, candidates=1, log_odds=None, people=None,
 ):  # fmt: skip
     """Draw ``windows`` labelled windows of each activity, one activity after the other.
+
+    With ``people`` so many synthetic volunteers have as many windows each, one volunteer after the other
+    within an activity. The windows of a volunteer belong together, as `model.people` says and notebook 8f
+    shows. Without, no two windows do: do not divide them by person.
 
     ``activity`` is a name, a code from 1 to 6, a list of them, or None: all that the model knows. ``prefix``
     (n, known steps, channels), in the model's units at its rate, are real windows to continue, in the order
@@ -76,6 +86,13 @@ def sample(
         raise ValueError(f"windows={windows!r}: give a whole number of windows for each activity, at least 1")
     if not isinstance(seconds, Real) or not 1 <= seconds * RATE < np.inf:
         raise ValueError(f"seconds={seconds!r}: one sample takes {1 / RATE} s, so give at least that")
+    if people is not None:
+        if not isinstance(people, Integral) or people < 1:
+            raise ValueError(f"people={people!r}: give a whole number of synthetic volunteers, at least 1")
+        if model.get("styles") is None:
+            raise ValueError(f"{model['file']} has no styles of people beside it: notebook 8f fits them")
+        if prefix is not None or round(seconds * RATE) != WINDOW:
+            raise ValueError("volunteers have windows of 2.56 s from the start: no prefix, no other seconds")
     known = None
     if prefix is not None:
         prefix = np.asarray(prefix, np.float32)
@@ -90,11 +107,16 @@ def sample(
             raise ValueError(f"window {row} of prefix has a value that is not finite: fill it in")
         known = dict(zip(codes, np.split(prefix, len(codes)), strict=True))
     x, label = sample_windows(
-        model["generator"], model["whitening"], dict.fromkeys(codes, windows), round(seconds * RATE), seed,
-        known, mixture_temperature, sigma_temperature, candidates, log_odds,
+        model["generator"], model["whitening"], dict.fromkeys(codes, windows * (people or 1)),
+        round(seconds * RATE), seed, known, mixture_temperature, sigma_temperature, candidates, log_odds,
     )  # fmt: skip
     about = {key: model[key] for key in ("channels", "units", "rate")}
     about |= {"known_steps": 0 if prefix is None else prefix.shape[1], "model": model["file"], "seed": seed}
+    if people is not None:
+        about["subject"] = np.tile(np.repeat(np.arange(1, people + 1), windows), len(codes))
+        rng = np.random.default_rng(seed)
+        for own in (about["subject"] == who for who in range(1, people + 1)):
+            x[own] = give_style(x[own], label[own], draw_style(model["styles"], rng), model["styles"])
     return {"x": x, "activity": label} | about
 
 
@@ -106,6 +128,7 @@ def to_frame(samples):
     n, steps, channels = samples["x"].shape
     columns = {
         "window": np.repeat(np.arange(n), steps),
+        **{name: np.repeat(samples[name], steps) for name in ("subject",) if name in samples},
         "activity": np.repeat([ACTIVITIES[int(code)] for code in samples["activity"]], steps),
         "seconds": np.tile(np.arange(steps) / int(samples["rate"]), n),
     }
@@ -145,6 +168,8 @@ def save_har_layout(samples, folder):
         "activity_labels.txt": "".join(f"{code} {name}\n" for code, name in ACTIVITIES.items()),
         "train/y_train.txt": "".join(f"{code}\n" for code in samples["activity"]),
     }
+    if "subject" in samples:
+        files["train/subject_train.txt"] = "".join(f"{who}\n" for who in samples["subject"])
     for channel, values in zip(samples["channels"], np.moveaxis(samples["x"], 2, 0), strict=True):
         files[f"train/Inertial Signals/{channel}_train.txt"] = archive_text(values)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -192,5 +217,6 @@ def _readme(samples):
         windows=", ".join(f"{ACTIVITIES[int(code)]} {count}" for code, count in counts),
         signals=", ".join(_names_with_units(samples)),
         continued=continued if samples["known_steps"] else "none continues another",
+        volunteers=f"{max(samples['subject'])}, synthetic, too" if "subject" in samples else NOBODY,
         **samples,
     )

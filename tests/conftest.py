@@ -30,6 +30,15 @@ def run_cells(number, **parameters):
     plt.close("all")
 
 
+def defined_in(number, *names, **given):
+    """The functions of these names that a notebook defines: only their cells are run, after ``given``."""
+    (path,) = (files.ROOT / "notebooks").glob(f"{number}_*.ipynb")
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and any(f"def {name}(" in cell.source for name in names):
+            exec(cell.source, given)
+    return [given[name] for name in names]
+
+
 @pytest.fixture
 def run_here(tmp_path, monkeypatch, simulated_archive):
     """`run_cells`, with the results in a folder of the test."""

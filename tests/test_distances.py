@@ -12,6 +12,7 @@ from sensegen_utils import files
 from sensegen_utils.data.uci_har import load_har
 from sensegen_utils.judge import distances
 from sensegen_utils.judge.checks import interval
+from tests.conftest import defined_in
 
 MMD = functools.cache(lambda who: distances.mmd(HELD_OUT[0], ALL[who][0]))
 TSGBENCH = functools.cache(lambda who: tsgbench.differences(HELD_OUT[0], ALL[who][0]))
@@ -75,7 +76,6 @@ def test_all_results_are_json_and_the_same_again():
             distances.gait_distance(real, HELD_OUT[1][:60], generated, TRAIN[1][:60]),
             distances.gravity_distance(real, HELD_OUT[1][:60], generated, TRAIN[1][:60]),
             distances.cross_correlation_distance(real, generated),
-            distances.drift(np.tile(real, (1, 2, 1)), real),
             distances.coverage_density(real, generated, limit=40),
             interval([1, 2, 4]),
         ]
@@ -227,25 +227,19 @@ class TestKnownValues:
             distances.coverage_density(real[:5], like)
 
 
-class TestDrift:
-    def test_a_stationary_process_stays_and_a_random_walk_leaves(self):
-        noise = np.random.default_rng(0).normal(size=(60, 2000, 1))
-        stays, leaves = lfilter([1], [1, -0.9], noise, axis=1)[:, 200:], noise.cumsum(axis=1)
-        found = distances.drift(stays, stays[:, -128:])
-        assert found["steps"] == [128 * number for number in range(1, 15)]
-        assert found["marginal_from_first"][0] == found["spectral_from_first"][0] == 0
-        assert max(found["marginal_from_first"] + found["marginal_from_real"]) < 0.2
-        assert max(found["spectral_from_first"] + found["spectral_from_real"]) < 1
-        walk = distances.drift(leaves, leaves[:, :128])
-        assert walk["marginal_from_first"][-1] > walk["marginal_from_first"][3] > 0.5
-        fading = distances.drift(stays * np.geomspace(1, 0.01, 1800)[:, None], stays[:, :128])
-        assert fading["spectral_from_real"][-1] > 20
-
-    def test_series_and_windows_that_do_not_fit_are_refused(self):
-        with pytest.raises(ValueError, match="255 steps are too short for two segments of 128"):
-            distances.drift(np.zeros((3, 255, 1)), np.zeros((3, 128, 1)))
-        with pytest.raises(ValueError, match="128 steps and 1 channels beside windows of 128 and 6"):
-            distances.drift(np.zeros((3, 256, 1)), np.zeros((3, 128, 6)))
+def test_a_stationary_process_does_not_drift_and_a_random_walk_does():
+    (drift,) = defined_in("07", "drift", np=np, SEED=0)
+    noise = np.random.default_rng(0).normal(size=(60, 2000, 1))
+    stays, leaves = lfilter([1], [1, -0.9], noise, axis=1)[:, 200:], noise.cumsum(axis=1)
+    found = drift(stays, stays[:, -128:])
+    assert found["steps"] == [128 * number for number in range(1, 15)]
+    assert found["marginal_from_first"][0] == found["spectral_from_first"][0] == 0
+    assert max(found["marginal_from_first"] + found["marginal_from_real"]) < 0.2
+    assert max(found["spectral_from_first"] + found["spectral_from_real"]) < 1
+    walk = drift(leaves, leaves[:, :128])
+    assert walk["marginal_from_first"][-1] > walk["marginal_from_first"][3] > 0.5
+    fading = drift(stays * np.geomspace(1, 0.01, 1800)[:, None], stays[:, :128])
+    assert fading["spectral_from_real"][-1] > 20
 
 
 def test_interval_is_students():

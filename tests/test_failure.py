@@ -1,21 +1,18 @@
 """How notebook 2b finds the update that broke a training: its own cells, on a model that breaks at once."""
 
 import keras
-import nbformat
 import numpy as np
 import pytest
 
 from sensegen_utils.data.recordings import training_chunks
-from sensegen_utils.files import ROOT
 from sensegen_utils.model.generator import build_generator
 from sensegen_utils.model.mixture import mixture_nll, probability_space_nll
 from sensegen_utils.model.training import reset_state, set_seed
+from tests.conftest import defined_in
 
-NAMES = {"np": np, "mixture_nll": mixture_nll}
-for cell in nbformat.read(ROOT / "notebooks/02b_nan_in_training.ipynb", as_version=4).cells:
-    if cell.cell_type == "code" and ("def locate_failure" in cell.source or "def unlikeliest" in cell.source):
-        exec(cell.source, NAMES)
-locate_failure, restore, snapshot = (NAMES[name] for name in ("locate_failure", "restore", "snapshot"))
+_, locate_failure, restore, snapshot = defined_in(
+    "02b", "unlikeliest", "locate_failure", "restore", "snapshot", np=np, mixture_nll=mixture_nll
+)
 
 
 def compiled(loss):

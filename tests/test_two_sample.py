@@ -4,8 +4,9 @@ import pytest
 from people import HELD_OUT, OTHERS, TRAIN, check_json_and_same_again, people
 
 from sensegen_utils.judge import contenders, two_sample
-from sensegen_utils.judge.checks import KINDS, held_out, paired_p
+from sensegen_utils.judge.checks import KINDS, held_out
 from sensegen_utils.model.discriminator import build_discriminator
+from tests.conftest import defined_in
 
 
 def surrogates(windows, seed):
@@ -134,6 +135,7 @@ class TestJudges:
             two_sample.judge("cnn", real, fake, real, fake, subject=np.ones(19))
 
     def test_a_paired_test_sees_what_holds_for_every_volunteer_only(self):
+        (paired_p,) = defined_in("08c", "paired_p", np=np)
         theirs = {str(who): 0.5 + 0.01 * who for who in range(9)}
         ours = {who: accuracy + 0.1 for who, accuracy in theirs.items()}
         assert paired_p(ours, theirs) == 1 / 512 and paired_p(theirs, ours) == 1

@@ -5,7 +5,6 @@ one channel alone. Labels are (n,) integers.
 """
 
 import numpy as np
-from scipy.stats import permutation_test
 from scipy.stats import t as student
 
 # The panel of classifier two-sample tests, strong ones first; the last is the report's own.
@@ -51,20 +50,6 @@ def held_out(count, subject=None, seed=0):
     if len(members) < 2:
         raise ValueError("a judge needs at least two volunteers: one of them is held out of its training")
     return np.isin(groups, members[: max(1, len(members) // 5)])
-
-
-def paired_p(ours, theirs):
-    """Return the p value that ``ours`` are as great as ``theirs``, two {volunteer: accuracy}.
-
-    An exact permutation test over the volunteers of both, one-sided: how often is the mean difference as
-    great, when the two of each volunteer change places? With nine volunteers the least p is 1 / 512.
-    """
-    people = sorted(ours.keys() & theirs.keys())
-    sides = [[side[who] for who in people] for side in (ours, theirs)]
-    found = permutation_test(
-        sides, lambda x, y, axis: np.mean(x - y, axis=axis), permutation_type="samples", alternative="greater"
-    )
-    return float(found.pvalue)
 
 
 def interval(values):

@@ -50,24 +50,6 @@ def in_order(windows, activity, wanted):
     return placed
 
 
-def stand_ins(known, asked, seed):
-    """Return for each window of a side ``asked`` one of the same activity by somebody of the side ``known``.
-
-    Sides are `real_windows`'. Each volunteer of ``asked`` has stand-ins of its own, so whoever is taught some
-    volunteers and asked about others meets no stand-in twice. Raises ValueError if they lack an activity.
-    """
-    rng, rows = np.random.default_rng(seed), np.empty(len(asked["y"]), int)
-    people, strangers = np.unique(asked["subject"]), rng.permutation(np.unique(known["subject"]))
-    for person, others in zip(people, np.array_split(strangers, len(people)), strict=True):
-        for activity in np.unique(asked["y"]):
-            wanted = (asked["subject"] == person) & (asked["y"] == activity)
-            there = np.flatnonzero(np.isin(known["subject"], others) & (known["y"] == activity))
-            if wanted.any() and not len(there):
-                raise ValueError(f"volunteers {others.tolist()} have no window of activity {activity}")
-            rows[wanted] = rng.choice(there, wanted.sum(), replace=len(there) < wanted.sum())
-    return known["x"][rows]
-
-
 def draw(name, known, counts, predictors, seed):
     """Draw from a baseline or a control by its name: float32 (n, steps, channels), and activities (n,).
 

@@ -13,7 +13,7 @@ from sklearn.metrics import pairwise_distances
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sensegen_utils.data.layout import RATE, WINDOW
+from sensegen_utils.data.layout import RATE
 from sensegen_utils.judge.checks import check_labels, check_windows, held_out, standardised
 from sensegen_utils.judge.two_sample import build_cnn_judge, fit_network, outputs
 from sensegen_utils.judge.utility import POWER_FLOOR, correlations, rocket_features, scaled_features
@@ -218,27 +218,6 @@ def cross_correlation_distance(real, generated):
     if real.shape[2] < 2:
         raise ValueError("cross-correlation needs at least two channels")
     return float(np.mean(_wasserstein(correlations(real), correlations(generated))))
-
-
-def drift(series, real, segment=WINDOW):
-    """Whether long free-running series (n, steps, channels) stay what they were.
-
-    Their segments are compared with the first one and with ``real`` windows (m, segment, channels), by
-    `wasserstein`, in real deviations ("marginal"), and by `spectrum_distance` ("spectral"). Returns a list
-    with a value for each segment: "steps" (where it ends), "marginal_from_first", "spectral_from_real" and
-    so on. Raises ValueError if fewer than two segments fit.
-    """
-    check_windows(series)
-    count = series.shape[1] // segment
-    if count < 2:
-        raise ValueError(f"series of {series.shape[1]} steps are too short for two segments of {segment}")
-    parts = np.split(series[:, : count * segment], count, axis=1)
-    check_windows(real, parts[0])
-    result = {"steps": list(range(segment, count * segment + 1, segment))}
-    for name, start in (("first", parts[0]), ("real", real)):
-        result[f"marginal_from_{name}"] = [wasserstein(start, part, scale=real)["mean"] for part in parts]
-        result[f"spectral_from_{name}"] = [spectrum_distance(start, part)["mean"] for part in parts]
-    return result
 
 
 def coverage_density(real, generated, k=5, limit=2000, seed=0):
