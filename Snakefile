@@ -203,6 +203,10 @@ kind("choosing", "08d_choosing-{model}", MODELS if PROFILE != "quick" else [],
 kind("common_measures", "08e_common_measures-{model}", MODELS if PROFILE != "quick" else [], **OF_ONE,
      numbers=["subjects", "contenders", "judged_windows", "draws", "judge_networks_epochs", "panel", "real_sizes"],
      writes=["figures/08e_mixing-{model}.png"], tells=("contenders measured", "rows"))
+kind("synthetic_volunteers", "08f_synthetic_volunteers-{model}", MODELS if PROFILE != "quick" else [],
+     **OF_ONE | {"needs": [*OF_ONE["needs"], "08c_stronger_judges-{model}"]}, numbers=["subjects", "judged_windows", "draws", "panel"],
+     writes=["models/{model}-people.npz", "figures/08f_icc-{model}.png", "figures/08f_tsne-{model}.png"],
+     tells=("re-identified, synthetic", "alike.synthetic.forest"))
 SIX = "full/models/six-seed0.keras"  # comes with the repository; the full profile trains it anew
 kind("quickstart", "00_quickstart", record=False, archive=False, also=[f"{BASE}/{SIX}"],
      after=["07_true_time_axis-six-seed0"] * (RESULTS == f"{BASE}/full"),
