@@ -146,11 +146,11 @@ def house(finished, tmp_path):
 def test_one_line_when_a_run_starts_and_one_when_it_ends(finished):
     house, told = finished
     runs = sorted(path.stem for path in (house / "results/smoke/runs").glob("*.json"))
-    assert len(runs) == 26
+    assert len(runs) == 27
     for run in runs:
         assert len(re.findall(rf"^-- {re.escape(run)} \(smoke\)$", told, re.M)) == 1
         assert len(re.findall(rf"^== {re.escape(run)} done in \d+ s", told, re.M)) == 1
-    assert "(26 of 26)" in told and "min left)" in told
+    assert "(27 of 27)" in told and "min left)" in told
     assert len(told.splitlines()) == 2 * len(runs)
     started = re.findall(r"^-- (\S+)", told, re.M)
     assert "01_data_preparation" in started[:2] and started[-1] == "report"
@@ -210,6 +210,7 @@ def test_a_changed_number_runs_what_depends_on_it_for_one_target_too(house):
         "08c_stronger_judges-six",
         "08d_choosing-six",
         "08e_common_measures-six",
+        "08f_synthetic_volunteers-six",
     }
     again = wanted(house)
     assert set(again) == {trained, *judged, "report"}
@@ -224,7 +225,7 @@ def test_a_changed_number_runs_what_depends_on_it_for_one_target_too(house):
 def test_another_archive_runs_all_that_reads_it(house):
     again = wanted(house, config=["data=sha256:other"])
     assert set(again.values()) == {"data was not there, is sha256:other"}
-    assert len(again) == 22 and not [run for run in again if run.startswith(("00_", "09_", "10_"))]
+    assert len(again) == 23 and not [run for run in again if run.startswith(("00_", "09_", "10_"))]
 
 
 @pytest.mark.xdist_group("engine")

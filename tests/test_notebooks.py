@@ -53,6 +53,7 @@ def test_numbered_without_gap():
         "08c",
         "08d",
         "08e",
+        "08f",
         "09",
         "10",
     ]

@@ -7,6 +7,7 @@ from sensegen_utils import synthetic
 from sensegen_utils.data import layout as har
 from sensegen_utils.data import uci_har
 from sensegen_utils.model.generator import build_generator, save_generator
+from sensegen_utils.model.people import fit_styles
 from sensegen_utils.model.sampling import sample_windows
 from sensegen_utils.model.whitening import fit_whitening
 from sensegen_utils.synthetic import load_model, sample, save_csv, save_har_layout, save_npz, to_frame
@@ -219,7 +220,7 @@ def test_the_layouts_readme_says_what_the_data_are(model, samples, tmp_path):
     assert readme.startswith("THESE DATA ARE SYNTHETIC")
     for part in ("Model: results/full/models/six-seed0.keras", "Seed: 3\n", "SITTING 2", "total_acc_x (g)"):
         assert part in readme
-    assert "none continues another" in readme
+    assert "none continues another" in readme and "Volunteers: none" in readme
     continued = sample(model, 1, windows=2, prefix=np.ones((2, 9, 6)))
     save_har_layout(continued, tmp_path / "har")
     readme = (tmp_path / "har" / "README.txt").read_text()
@@ -252,3 +253,53 @@ def test_the_layout_takes_windows_of_128_samples(model, tmp_path):
     with pytest.raises(ValueError, match="windows of 64 samples: .* seconds=2.56"):
         save_har_layout(sample(model, windows=1, seconds=1.28), tmp_path / "har")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture(scope="module")
+def peopled(root, model):
+    """The model with styles of three people beside it."""
+    x, label = sample_windows(model["generator"], model["whitening"], dict.fromkeys(range(1, 7), 24), 128, 0)
+    x[::3] *= 1.5
+    styles = fit_styles(x, label, np.tile([1, 2, 3], 48))
+    path = root / "results" / "full" / "models" / "six-people.npz"
+    np.savez(path, **styles)
+    yield load_model()
+    path.unlink()
+
+
+def test_synthetic_volunteers_have_numbers_and_windows_of_every_activity(peopled, model, tmp_path):
+    drawn = sample(peopled, ["WALKING", "LAYING"], windows=3, people=4, seed=1)
+    assert drawn["x"].shape == (24, 128, 6) and np.isfinite(drawn["x"]).all()
+    assert drawn["subject"].tolist() == [1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4] * 2
+    assert drawn["activity"].tolist() == [1] * 12 + [6] * 12
+    again = sample(peopled, ["WALKING", "LAYING"], windows=3, people=4, seed=1)
+    np.testing.assert_array_equal(drawn["x"], again["x"])
+    alone = sample(peopled, ["WALKING", "LAYING"], windows=12, seed=1)
+    assert (drawn["x"] != alone["x"]).any(axis=(1, 2)).all() and "subject" not in alone
+    assert to_frame(drawn)["subject"].tolist() == np.repeat(drawn["subject"], 128).tolist()
+    save_har_layout(drawn, tmp_path / "har")
+    lines = (tmp_path / "har" / "train" / "subject_train.txt").read_text().splitlines()
+    assert lines == [str(who) for who in drawn["subject"]]
+    assert "Volunteers: 4, synthetic, too\n" in (tmp_path / "har" / "README.txt").read_text()
+    save_npz(drawn, tmp_path / "people.npz")
+    with np.load(tmp_path / "people.npz") as stored:
+        assert stored["subject"].tolist() == drawn["subject"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"people": 0}, "people=0: give a whole number of synthetic volunteers"),
+        ({"people": 2.5}, "people=2.5"),
+        ({"people": 2, "seconds": 5.12}, "volunteers have windows of 2.56 s"),
+        ({"people": 2, "windows": 1, "prefix": np.ones((1, 9, 6))}, "volunteers have windows of 2.56 s"),
+    ],
+)
+def test_volunteers_that_cannot_be_are_refused(peopled, how, message):
+    with pytest.raises(ValueError, match=message):
+        sample(peopled, **how)
+
+
+def test_without_styles_there_are_no_volunteers(model):
+    with pytest.raises(ValueError, match=r"six-seed0\.keras has no styles of people beside it: notebook 8f"):
+        sample(model, people=2)

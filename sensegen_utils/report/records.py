@@ -151,6 +151,7 @@ def load_results(folder, seed=0):
         "stronger": {model: found[0] for model, found in by_model("08c_stronger_judges") if found},
         "choosing": {model: found[0] for model, found in by_model("08d_choosing") if found},
         "common": {model: found[0] for model, found in by_model("08e_common_measures") if found},
+        "people": {model: found[0] for model, found in by_model("08f_synthetic_volunteers") if found},
         "sensor": load("09_your_own_sensor", False),
         "vibration": load("09_your_own_sensor-vibration-seed0", False),
         "pictures": [name for name in PICTURES if (folder / "figures" / f"05_{name}.png").exists()],
