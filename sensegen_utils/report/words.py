@@ -1,6 +1,7 @@
 """How numbers become words: the templates of the report, and the forms of a number in them."""
 
 from pathlib import Path
+from statistics import median
 
 import jinja2
 import pandas as pd
@@ -62,4 +63,4 @@ TEMPLATES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).with_name("templates")),
     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
 )  # fmt: skip
-TEMPLATES.filters |= {each.__name__: each for each in (number, percent, span, spread, duration)}
+TEMPLATES.filters |= {each.__name__: each for each in (number, percent, span, spread, duration, median)}
