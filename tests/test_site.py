@@ -35,9 +35,10 @@ def test_the_python_of_the_questions_runs(tmp_path, monkeypatch, simulated_archi
         how = "eval" if isinstance(last, ast.Expr) else "exec"
         tree = ast.Expression(last.value) if how == "eval" else ast.Module([last], [])
         values.append(eval(compile(tree, "questions.md", how), names))
-    entropy, drawn, copies = values[0], values[2], values[6]
+    entropy, people, drawn, copies = values[0], values[2], values[3], values[7]
     assert (round(float(entropy), 2), drawn, copies) == (-3.19, (1, 1000, 6), 0), "as the comments say"
-    assert len(names["longer"]["x"]) == 10 and len(blocks) == 8
+    assert set(people) == {*range(1, 10)}
+    assert len(names["longer"]["x"]) == 10 and len(blocks) == 9
 
 
 def test_every_question_has_a_link_and_a_line_of_code():
