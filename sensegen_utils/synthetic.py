@@ -7,6 +7,7 @@ float32), "activity" ((n,) int, UCI HAR's codes), "channels" and "units" (names,
 """
 
 import tempfile
+import zipfile
 from numbers import Integral, Real
 from pathlib import Path
 from shutil import rmtree
@@ -55,8 +56,7 @@ def load_model(name="six", seed=0, profile="full"):
             "and so on; others are drawn from with model.sampling"
         )
     about = {"units": [UNITS[channel] for channel in channels], "rate": RATE, "file": _from_root(path)}
-    styles = path.with_name(f"{kind}-people.npz")
-    about["styles"] = dict(np.load(styles)) if styles.exists() else None
+    about["styles"] = _styles(path.with_name(f"{kind}-people.npz"))
     return {"generator": generator, "whitening": whitening, "channels": channels} | about
 
 
@@ -186,6 +186,13 @@ def save_har_layout(samples, folder):
 def _from_root(path):
     path, root = Path(path).absolute(), ROOT.absolute()
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _styles(path):
+    try:
+        return dict(np.load(path)) if path.exists() else None
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is damaged ({error}): run notebook 8f again, or delete it") from error
 
 
 def _codes(activity):

@@ -92,8 +92,10 @@ def test_windows_of_one_volunteer_belong_together_as_those_of_the_people_do(styl
     assert share_between(given) == pytest.approx(share_between(real), abs=0.15)
 
 
-def test_what_styles_refuse():
+def test_what_styles_refuse(styles):
     x = windows_of(0.3)
+    with pytest.raises(ValueError, match=r"styles are of the labels \[1, 2\], not of all \[2 3\]"):
+        give_style(x, LABEL + 1, styles["known"].mean(axis=1), styles)
     with pytest.raises(ValueError, match="two people at least"):
         fit_styles(x, LABEL, np.zeros(480))
     subject = SUBJECT.copy()

@@ -303,3 +303,12 @@ def test_volunteers_that_cannot_be_are_refused(peopled, how, message):
 def test_without_styles_there_are_no_volunteers(model):
     with pytest.raises(ValueError, match=r"six-seed0\.keras has no styles of people beside it: notebook 8f"):
         sample(model, people=2)
+
+
+def test_damaged_styles_are_named(root, model):
+    path = root / "results" / "full" / "models" / "six-people.npz"
+    for content in (b"PK no zip", b"nothing"):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"six-people\.npz is damaged .*: run notebook 8f again"):
+            load_model()
+    path.unlink()

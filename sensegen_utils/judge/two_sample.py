@@ -89,9 +89,7 @@ def fit_log_odds(real, label, fake, fake_label, subject, folds=5, seed=0):
     check_windows(real, fake)
     names, folds = np.union1d(label, fake_label), min(folds, len(np.unique(subject)))
     if folds < 2:
-        raise ValueError(
-            "a discriminator needs two volunteers at least: it is asked about one it has not met"
-        )
+        raise ValueError("a discriminator needs two volunteers at least: it is asked about the other one")
 
     def features(windows, label):
         check_labels(windows, label)

@@ -50,7 +50,12 @@ def give_style(windows, label, style, styles):
     """Give drawn windows (n, steps, channels) of labels (n,) a volunteer's style: float32, of the same shape.
 
     With three channels or more the first three are an acceleration: the length of its mean, gravity, stays.
+    Raises ValueError for a label without a style.
     """
+    if not np.isin(label, styles["labels"]).all():
+        raise ValueError(
+            f"styles are of the labels {styles['labels'].tolist()}, not of all {np.unique(label)}"
+        )
     channels, place = windows.shape[2], np.searchsorted(styles["labels"], label)
     moments, mean = _moments(windows), styles["known"].mean(axis=1)[place]
     wanted = style[place] + np.einsum("nk,nkj->nj", moments - mean, styles["maps"][place])

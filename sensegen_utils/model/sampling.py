@@ -117,10 +117,8 @@ def _blocks(
         if not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name} {value!r}: give a whole number, at least {least}")
     if min(temperatures) <= 0:
-        raise ValueError(
-            f"temperatures must be positive, not {temperatures[0]} and {temperatures[1]}; "
-            "use a small value such as 0.01 for nearly deterministic samples"
-        )
+        said = f"temperatures must be positive, not {temperatures[0]} and {temperatures[1]}"
+        raise ValueError(f"{said}; use a small value such as 0.01 for nearly deterministic samples")
     if candidates > 1 and log_odds is None:
         raise ValueError(f"{candidates} candidates and no log_odds: judge.two_sample.fit_log_odds makes some")
     for label in counts if whitening else ():
