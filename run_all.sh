@@ -75,7 +75,7 @@ case $command in
     prepare_engine
     ruff check .
     ruff format --check .
-    timed pytest pytest -rs -n 2 --dist loadgroup tests # -rs: and why some were left out
+    timed pytest pytest -rs -n 2 --dist loadgroup -p no:nbval tests # -rs: and why some were left out
     fresh=yes
     run_profile smoke
     timed nbval compare_notebooks ;;

@@ -1,8 +1,8 @@
 import os
+import sys
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import nbformat
 import pytest
 
 from sensegen_utils import files
@@ -11,6 +11,8 @@ from sensegen_utils.data.simulated import simulate_har
 # A worker of xdist has one core: TensorFlow, imported later, gets one thread, as in engine/run_notebook.py.
 for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+# As in engine/run_notebook.py: nbformat, imported later, would compile this grammar for seconds.
+sys.modules.setdefault("rfc3987_syntax", None)
 
 
 @pytest.fixture(scope="session")
@@ -18,13 +20,19 @@ def simulated_archive(tmp_path_factory):
     return simulate_har(tmp_path_factory.mktemp("simulated") / "har.zip")
 
 
+def cells_of(number):
+    """The code cells of the notebook of this number."""
+    import nbformat
+
+    (path,) = Path(__file__).parents[1].glob(f"notebooks/{number}_*.ipynb")
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
 def run_cells(number, **parameters):
     """Run a notebook's code in this process and in the folder notebooks/: a kernel costs some ten seconds."""
-    (path,) = Path().glob(f"{number}_*.ipynb")
     names = {}
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code":
-            exec(cell.source, names)
+    for cell in cells_of(number):
+        exec(cell.source, names)
         if "parameters" in cell.metadata.get("tags", []):
             names |= {"PROFILE": "smoke"} | parameters
     plt.close("all")
@@ -32,9 +40,8 @@ def run_cells(number, **parameters):
 
 def defined_in(number, *names, **given):
     """The functions of these names that a notebook defines: only their cells are run, after ``given``."""
-    (path,) = (files.ROOT / "notebooks").glob(f"{number}_*.ipynb")
-    for cell in nbformat.read(path, as_version=4).cells:
-        if cell.cell_type == "code" and any(f"def {name}(" in cell.source for name in names):
+    for cell in cells_of(number):
+        if any(f"def {name}(" in cell.source for name in names):
             exec(cell.source, given)
     return [given[name] for name in names]
 
