@@ -16,6 +16,8 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from ported import check_pair
+
 BATCH = 128
 
 
@@ -60,10 +62,7 @@ def predictive_score(real, generated, iterations=5000, seed=0):
 
 
 def _to_unit_range(real, generated):
-    if real.ndim != 3 or real.shape[1:] != generated.shape[1:]:
-        raise ValueError(f"windows of shape {real.shape} and {generated.shape}: not (n, steps, channels)")
-    if not (np.isfinite(real).all() and np.isfinite(generated).all()):
-        raise ValueError("the windows hold values that are not finite")
+    check_pair(real, generated)
     if real.shape[2] < 2:
         raise ValueError("TimeGAN's scores are not defined for one channel: the GRU has int(1 / 2) = 0 units")
     low = real.min(axis=(0, 1))

@@ -7,6 +7,8 @@ src/feature_based_measures.py, 6606bb5.
 import numpy as np
 from scipy.stats import kurtosis, skew
 
+from ported import check_pair
+
 
 def differences(real, generated, bins=50, lags=64):
     """Differences of windows (n, steps, channels): "MDD" (marginals), "ACD" (autocorrelation), "SD", "KD".
@@ -18,10 +20,7 @@ def differences(real, generated, bins=50, lags=64):
     and KD are blind to the order of time, ACD to amplitudes and phases. Raises ValueError for windows that
     are not finite, or of different shapes.
     """
-    if real.ndim != 3 or real.shape[1:] != generated.shape[1:] or not real.size * generated.size:
-        raise ValueError(f"windows of shape {real.shape} and {generated.shape}, not (n, steps, channels)")
-    if not (np.isfinite(real).all() and np.isfinite(generated).all()):
-        raise ValueError("the windows hold values that are not finite")
+    check_pair(real, generated)
     low, span = real.min(axis=(0, 1)), np.ptp(real, axis=(0, 1))
     sides = [(x - low.astype(float)) / np.where(span > 0, span, 1) for x in (real, generated)]
     start, stop = sides[0].min(axis=0), sides[0].max(axis=0)

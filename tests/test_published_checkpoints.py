@@ -7,11 +7,12 @@ import pytest
 import tensorflow as tf
 
 from fast_keras import FastAdam
-from ported.tf1_checkpoints import read_weights, restore_adam
+from ported.tf1_checkpoints import restore_adam
 from sensegen_utils.data.recordings import training_chunks
-from sensegen_utils.model.generator import build_generator
 from sensegen_utils.model.mixture import probability_space_nll, split_mixture
+from sensegen_utils.report import published as stated
 from tests import public_model
+from tests.conftest import defined_in
 from tests.public_model import BATCH, COMPONENTS, STEPS, UNITS
 
 CELL = "mdn_model/rnn/multi_rnn_cell/cell_0/lstm_cell"
@@ -28,11 +29,7 @@ def chunks():
     return training_chunks(public_model.series(1 + 6 * STEPS), STEPS)
 
 
-def load_published(prefix):
-    weights, size = read_weights(prefix)
-    generator = build_generator(**size, batch_size=BATCH, log_variance=True)
-    generator.set_weights(weights)
-    return generator
+(load_published,) = defined_in("02c", "load_published", published=stated)
 
 
 def save(prefix, **change):
@@ -117,5 +114,7 @@ def test_weights_that_are_not_finite_are_named(tmp_path):
 def test_a_dense_layer_of_another_size_is_refused(tmp_path):
     narrow = {"w1": np.zeros((UNITS, 32), np.float32), "b1": np.zeros(32, np.float32)}
     narrow["w2"] = np.zeros((32, 3 * COMPONENTS), np.float32)
-    with pytest.raises(ValueError, match=r"\(3, 128\).*\(3, 32\)"):
+    with pytest.raises(
+        ValueError, match=r"s\.ckpt-1 are not those of one channel's G: .*\(3, 128\).*\(3, 32\)"
+    ):
         load_published(save(tmp_path / "s.ckpt-1", **narrow))
