@@ -12,6 +12,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from fast_keras import FastLSTM
@@ -146,8 +147,9 @@ def load_generator(path):
 def _measure(first, later, generator, whitening, windows, label):
     """What ``first`` makes of first samples, ``later`` of targets and parameters: float32 (n, steps, ...)."""
     inputs, targets = inputs_and_targets(whitening, windows, label)
+    compiled = tf.function(lambda y, x: later(y, generator(x, training=False)), reduce_retracing=True)
     parts = [slice(start, start + 512) for start in range(0, len(windows), 512)]
-    found = [later(targets[part], generator(inputs[part], training=False)).numpy() for part in parts]
+    found = [compiled(targets[part], inputs[part]).numpy() for part in parts]
     measured = np.pad(np.concatenate(found), ((0, 0), (1, 0), *((0, 0),) * (found[0].ndim - 2)))
     for name in np.unique(label).tolist():
         rows = label == name

@@ -94,7 +94,7 @@ def discriminative_losses(results):
             around = slice(max(epoch - NEIGHBOURS, 0), epoch + NEIGHBOURS + 1)
             near = {layers: mse[around] for layers, mse in runs.items()}
             best = min(near, key=lambda layers: abs(_outside(reported, expected_range(near[layers]))))
-            whose = f"the {_range_of(near[best])} of our {best} layers' {2 * NEIGHBOURS + 1} epochs around it"
+            whose = f"the {_range_of(near[best])} of our {best} layers' {len(near[best])} epochs around it"
             verdict, why = in_range(reported, near[best], whose, digits=5)
             ours = runs[best][epoch]
             found |= {"near": near, "layers": best, "ours": ours, "difference": ours - reported}
