@@ -27,18 +27,24 @@ def make_tables(results):
 
 def by_contender(record):
     """Return {contender, with its role: {metric: values of all seeds}} of a record of notebooks 8 to 8e."""
-    groups = pd.json_normalize(record["rows"]).groupby("contender", sort=False)
+    groups = signed(pd.json_normalize(record["rows"])).groupby("contender", sort=False)
     ordered = sorted(groups, key=lambda group: ROLES.index(role_of(group[0])))
     named = {f"{role_of(name)}: {name}": rows.dropna(axis=1, how="all") for name, rows in ordered}
     lists = {name: {each: rows[each].dropna().tolist() for each in rows} for name, rows in named.items()}
     return {name.removesuffix(": G"): values for name, values in lists.items()}
 
 
+def signed(rows):
+    """Give a panel's scores their sign, accuracy - 0.5: the size alone would make luck look like skill."""
+    accuracies = rows.filter(regex="^accuracy ") - 0.5
+    return rows.assign(**accuracies.rename(columns=lambda name: name.removeprefix("accuracy ")))
+
+
 def means(results, model):
     """Return the means over seeds of all that judged a model: contenders, with their "role", by metrics."""
     judged = (results["stronger"], results["fidelity"], results["use"])
     parts = [part[model]["rows"] for part in judged if model in part]
-    groups = [pd.DataFrame(rows).drop(columns="seed").groupby("contender", sort=False) for rows in parts]
+    groups = [signed(pd.DataFrame(rows).drop(columns="seed")).groupby("contender") for rows in parts]
     found = pd.concat([group.mean(numeric_only=True) for group in groups], axis=1)
     return found.assign(role=found.index.map(role_of))
 
