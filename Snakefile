@@ -364,7 +364,7 @@ for each in KINDS.values():
         priority: 10**6 if each["rule"] == "data_preparation" else int(10 * RANK[each["rule"]])
         resources:
             mem_mb=each["memory"],
-            runtime=int(3 * minutes(each)) + 15,
+            runtime=int(6 * minutes(each)) + 15,
         shell:
             "exec python engine/run_notebook.py {params.asked:q} {output.receipt:q} --files {input.files:q}"
             " --writes {output:q} --tells {params.tells:q} " + TO_LOG
