@@ -82,7 +82,7 @@ def what_changed(asked, files, receipt):
             if was and is_ and was != is_:
                 changes.append(f"{name} is another one")
         return "; ".join(changes)
-    except (ValueError, KeyError, AttributeError):
+    except (ValueError, KeyError, AttributeError, TypeError):
         return f"{receipt.name} is not a readable receipt"
 
 

@@ -42,7 +42,7 @@ def read(name):
     """
     try:
         return _read(yaml.safe_load((profiles.CONFIG / f"{name}.yaml").read_text("utf-8")))
-    except (ValueError, OSError, yaml.YAMLError) as error:
+    except (ValueError, TypeError, AttributeError, OSError, yaml.YAMLError) as error:
         raise ValueError(f"config/{name}.yaml: {error}") from error
 
 

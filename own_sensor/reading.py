@@ -252,7 +252,7 @@ def _numbers(table):
         if unfit.any():
             wrong.append(f"channel {name!r}, {first_wrong(column, unfit)}")
         elif not np.ptp(channel):
-            constant.append(f"channel {name!r} is {channel[0]:g} in every sample")
+            constant.append((str(name), f"channel {name!r} is {channel[0]:g} in every sample"))
         else:
             _check_first(name, channel, table.index)
     if wrong:
@@ -264,8 +264,9 @@ def _numbers(table):
     if constant:
         where = f"{place(table.index, 0)} to {place(table.index, -1)}"
         it = "them" if len(constant) > 1 else "it"
-        said = f"{'; '.join(constant)}, from {where}. Leave {it} out: there is nothing to learn from {it}"
-        raise ValueError(f"{said}.{_chosen(table, [each.split(chr(39))[1] for each in constant])}")
+        said = f"{'; '.join(told for _, told in constant)}, from {where}"
+        said += f". Leave {it} out: there is nothing to learn from {it}"
+        raise ValueError(f"{said}.{_chosen(table, [name for name, _ in constant])}")
     return values
 
 

@@ -9,16 +9,14 @@ metrics/, b6ee3c7 (not 1bd4864, later withdrawn, which builds one network for re
 windows).
 """
 
-import functools
-
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import layers
 
+from fast_keras.once import outputs, untrained
 from ported import check_pair
 
-BATCH = 128
+BATCH, ADAM = 128, {"learning_rate": 1e-3, "epsilon": 1e-8}
 
 
 def discriminative_score(real, generated, iterations=2000, seed=0):
@@ -33,12 +31,13 @@ def discriminative_score(real, generated, iterations=2000, seed=0):
         raise ValueError(f"{len(real)} real and {len(generated)} generated windows: the two must be balanced")
     rng, cut, channels = np.random.default_rng(seed), int(0.8 * len(real)), real.shape[2]
     parts = [x[rng.permutation(len(x))] for x in parts]
-    model = _untrained("binary_crossentropy", seed, features=channels, units=channels // 2)
+    size = {"features": channels, "units": channels // 2}
+    model = untrained(_network, "binary_crossentropy", seed, size, **ADAM)
     for _ in range(iterations):
         batch = [part[rng.permutation(cut)[:BATCH]] for part in parts]
         labels = np.repeat(np.float32([1, 0]), len(batch[0]))[:, None]
         model.train_on_batch(np.concatenate(batch), labels)
-    right = np.stack([_outputs(model, parts[0]) > 0.5, _outputs(model, parts[1]) <= 0.5])
+    right = np.stack([outputs(model, parts[0]) > 0.5, outputs(model, parts[1]) <= 0.5])
     fitted, test = float(right[:, :cut].mean()), float(right[:, cut:].mean())
     return {"score": abs(0.5 - test), "accuracy": test, "training_accuracy": fitted}
 
@@ -53,11 +52,11 @@ def predictive_score(real, generated, iterations=5000, seed=0):
     real, generated = _to_unit_range(real, generated)
     rng, channels = np.random.default_rng(seed), real.shape[2]
     size = {"features": channels - 1, "units": channels // 2, "every_step": True}
-    model = _untrained("mean_absolute_error", seed, **size)
+    model = untrained(_network, "mean_absolute_error", seed, size, **ADAM)
     for _ in range(iterations):
         batch = generated[rng.permutation(len(generated))[:BATCH]]
         model.train_on_batch(batch[:, :-1, :-1], batch[:, 1:, -1:])
-    predicted = _outputs(model, real[:, :-1, :-1])
+    predicted = outputs(model, real[:, :-1, :-1])
     return float(np.abs(predicted - real[:, 1:, -1:]).mean(dtype=float))
 
 
@@ -82,29 +81,3 @@ def _network(features, units, every_step=False):
     inputs = keras.Input((None, features))
     hidden = layers.GRU(units, return_sequences=every_step, reset_after=False, **start)(inputs)
     return keras.Model(inputs, layers.Dense(1, activation="sigmoid")(hidden))
-
-
-@functools.lru_cache(maxsize=4)
-def _compiled(loss, size):
-    """Return a compiled network, and its optimizer's variables before any update."""
-    model = _network(**dict(size))
-    model.compile(keras.optimizers.Adam(1e-3, epsilon=1e-8), loss=loss)
-    model.optimizer.build(model.trainable_variables)
-    return model, [variable.numpy() for variable in model.optimizer.variables]
-
-
-def _untrained(loss, seed, **size):
-    """Return a compiled network with the first weights of ``seed``. A size is compiled once."""
-    model, untrained = _compiled(loss, tuple(size.items()))
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-    first = [*(variable.numpy() for variable in _network(**size).variables), *untrained]
-    for variable, value in zip([*model.variables, *model.optimizer.variables], first, strict=True):
-        variable.assign(value)
-    return model
-
-
-def _outputs(model, windows):
-    # Not `predict`: TensorFlow warns of what that traces anew for the last batch of each of many networks.
-    starts = range(0, len(windows), 512)
-    return np.concatenate([model(windows[start : start + 512], training=False) for start in starts])

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from sensegen_utils.files import ROOT
+from sensegen_utils.profiles import CONFIG
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "scikit-learn", "pandas", "aeon")
 
@@ -44,7 +44,7 @@ def _processor():
 
 def _git_commit():
     def git(*arguments):
-        command = ["git", "-C", ROOT, *arguments]
+        command = ["git", "-C", CONFIG.parent, *arguments]  # the code's, wherever results go
         return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL)
 
     try:

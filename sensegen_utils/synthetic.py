@@ -7,15 +7,13 @@ float32), "activity" ((n,) int, UCI HAR's codes), "channels" and "units" (names,
 """
 
 import tempfile
-import zipfile
 from numbers import Integral, Real
 from pathlib import Path
-from shutil import rmtree
 
 import numpy as np
 import pandas as pd
 
-from sensegen_utils.data.layout import ACTIVITIES, RATE, UNITS, WINDOW, archive_text
+from sensegen_utils.data.layout import ACTIVITIES, EXPECTED, RATE, UNITS, WINDOW, archive_text
 from sensegen_utils.files import ROOT, atomic_path, save_samples
 from sensegen_utils.model.generator import load_generator
 from sensegen_utils.model.people import draw_style, give_style
@@ -74,8 +72,8 @@ def sample(
     (n, known steps, channels), in the model's units at its rate, are real windows to continue, in the order
     of the result; they are not part of it. The model was trained on 2.56 s, known steps included: look at
     longer windows before you use them. Temperatures below 1 make samples more typical. With ``candidates`` a
-    discriminator, ``log_odds``, keeps one of so many for each window: notebook 8d teaches one. Equal
-    arguments give equal samples on one machine.
+    discriminator, ``log_odds``, keeps one of so many for each window (notebook 8d), before it gets a style.
+    Equal arguments give equal samples on one machine.
 
     Returns the samples, as above. Raises ValueError, which says what to give, for a wrong argument.
     """
@@ -159,8 +157,9 @@ def save_har_layout(samples, folder):
     folder, steps = Path(folder), samples["x"].shape[1]
     if steps != WINDOW:
         raise ValueError(f"windows of {steps} samples: UCI HAR's have {WINDOW}, so draw with seconds=2.56")
-    readme = folder / "README.txt"
+    readme, known = folder / "README.txt", {Path(name).name for name in EXPECTED}
     ours = readme.is_file() and readme.read_text("utf-8", "replace").startswith(README.splitlines()[0])
+    ours &= {each.name for each in folder.rglob("[!.]*") if each.is_file()} <= known  # and nothing but ours
     if folder.exists() and not ours and (folder.is_file() or any(folder.iterdir())):
         raise ValueError(f"{folder} is there already, and is no folder of synthetic data: choose another")
     files = {
@@ -179,7 +178,7 @@ def save_har_layout(samples, folder):
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             (new / name).write_text(text, "utf-8", newline="")
         if folder.exists():
-            rmtree(folder)
+            folder.rename(Path(temporary) / ".earlier")
         new.rename(folder)
 
 
@@ -191,7 +190,7 @@ def _from_root(path):
 def _styles(path):
     try:
         return dict(np.load(path)) if path.exists() else None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damaged zips raise a dozen kinds
         raise ValueError(f"{path} is damaged ({error}): run notebook 8f again, or delete it") from error
 
 

@@ -4,7 +4,7 @@ from people import BROKEN, TRAIN
 
 from sensegen_utils.judge import contenders
 from sensegen_utils.judge.contenders import block_bootstrap, sample_var, var_nll
-from sensegen_utils.model.whitening import fit_by_label
+from sensegen_utils.model.whitening import fit_predictors
 from sensegen_utils.profiles import PROFILES
 from tests.conftest import defined_in
 
@@ -21,7 +21,7 @@ def walks(count, steps=64):
 
 WINDOWS = np.concatenate([walks(300), -10 * walks(300) + 5])
 LABELS = np.repeat([1, 2], 300)
-MODEL = fit_by_label(WINDOWS, LABELS, 3)
+MODEL = {name: fit_predictors(WINDOWS[name == LABELS], 3) for name in np.unique(LABELS).tolist()}
 
 
 def test_var_draws_what_it_was_fitted_to():

@@ -156,6 +156,16 @@ class TestKnownValues:
         assert tsgbench.differences(ends, 0.999 - low)["MDD"] == pytest.approx(2, abs=0.05)
         assert set(tsgbench.differences(noise[:, :9], noise[:, :9], lags=5).values()) == {0.0}
 
+    def test_a_frozen_embedding_stays_as_it_is(self):
+        def network(seed):
+            known = TRAIN[0][:120], TRAIN[1][:120], np.arange(120) % 4
+            return distances.embeddings(*known, epochs=1, kernels=84, seed=seed)["network"]
+
+        first, x = network(0), HELD_OUT[0][:20]
+        before = first(x)
+        assert (network(1)(x) != before).any()
+        np.testing.assert_array_equal(first(x), before)
+
     def test_frechet_distance_of_gaussians(self):
         x = np.random.default_rng(0).normal(size=(20_000, 3))
         assert distances.frechet_distance(x, x + [3, 0, 4]) == pytest.approx(25, rel=1e-6)

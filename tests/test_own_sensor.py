@@ -850,3 +850,12 @@ def test_windows_and_objects_are_told_how_to_be_given(tmp_path):
     np.savez(tmp_path / "objects.npz", x=signal().to_numpy(), state=labels)
     with pytest.raises(ValueError, match="Save array 'state' as text or numbers: state.astype"):
         read_sensor(tmp_path / "objects.npz", rate=50, label="state")
+
+
+@pytest.mark.parametrize("name", [7, "driver's seat"])
+def test_a_constant_channel_of_any_name_is_left_out_of_the_advice(name):
+    table = signal().assign(**{"x": 3.5}).rename(columns={"x": name})
+    with pytest.raises(
+        ValueError, match=r"is 3.5 in every sample.*Choose the channels: channels=\['y', 'z'\]"
+    ):
+        read_sensor(table, rate=50)

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -185,7 +188,7 @@ def test_what_fails_leaves_the_old_record(path):
 
     with pytest.raises(KeyboardInterrupt):
         run(path, anew=True, compute=fail)
-    with pytest.raises(ValueError, match="Out of range float"):
+    with pytest.raises(ValueError, match=r"'nll' of .*02_x.json cannot be stored \(Out of range float"):
         run(path, anew=True, compute=lambda: {"nll": float("nan")})
     assert path.read_text() == before
 
@@ -266,6 +269,19 @@ def test_results_need_notebooks_1_to_4_and_nothing_else(tmp_path):
     assert (found["models"], found["fidelity"], found["use"]) == ({"one": [], "six": []}, {}, {})
     assert found["standardised"] == found["published_sigma"] == []
     assert len(found["all"]) == len(list(target.parent.iterdir())) >= 10 and found["pictures"] == []
+
+
+def test_the_commit_is_the_codes_wherever_results_go(tmp_path):
+    told = "from sensegen_utils import provenance; print(provenance._git_commit())"
+    here = {name: value for name, value in os.environ.items() if name != "SENSEGEN_ROOT"} | {
+        "PYTHONPATH": str(ROOT)
+    }
+    run = {"capture_output": True, "text": True, "check": True}
+    here, elsewhere = (
+        subprocess.run([sys.executable, "-c", told], env=each, **run).stdout
+        for each in (here, here | {"SENSEGEN_ROOT": str(tmp_path)})
+    )
+    assert here == elsewhere
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parts[-3]}/{path.stem}")

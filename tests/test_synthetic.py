@@ -235,6 +235,16 @@ def test_a_folder_of_other_data_stays_as_it_is(samples, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["README.txt"]
 
 
+def test_a_file_of_somebody_elses_among_the_data_is_not_deleted(samples, tmp_path):
+    save_har_layout(samples, tmp_path / "har")
+    save_har_layout(samples, tmp_path / "har")
+    note = tmp_path / "har" / "train" / "my_notes.txt"
+    note.write_text("keep me")
+    with pytest.raises(ValueError, match="is no folder of synthetic data: choose another"):
+        save_har_layout(samples, tmp_path / "har")
+    assert note.read_text() == "keep me" and [path.name for path in tmp_path.iterdir()] == ["har"]
+
+
 def test_a_layout_that_fails_half_way_leaves_the_earlier_one(samples, tmp_path, monkeypatch):
     save_har_layout(samples, tmp_path / "har")
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.txt")}
@@ -308,7 +318,7 @@ def test_without_styles_there_are_no_volunteers(model):
 def test_damaged_styles_are_named(root, tmp_path):
     model = tmp_path / "six-seed0.keras"
     model.write_bytes((root / "results" / "full" / "models" / model.name).read_bytes())
-    for content in (b"PK no zip", b"nothing"):
+    for content in (b"PK no zip", b"nothing", b""):
         (tmp_path / "six-people.npz").write_bytes(content)
         with pytest.raises(ValueError, match=r"six-people\.npz is damaged .*: run notebook 8f again"):
             load_model(model)

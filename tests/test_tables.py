@@ -169,6 +169,15 @@ def test_the_summary_names_the_closest_baseline_and_the_farthest_control(results
     assert summary["nearest-neighbour ratio"] == ["0.980", "0.800", "0.600 (VAR)", "0.500 (white noise)"]
 
 
+def test_only_a_panels_scores_have_a_sign(committed):
+    for model in WINDOW_MODELS:
+        judged = means(committed, model)
+        people = committed["stronger"][model]["rows"][0]
+        assert people["contender"] == "real people" and {"cnn", "features"}.isdisjoint(judged)
+        signed = by_contender(committed["stronger"][model])["reference: real people"]
+        assert signed["across trees"][0] == people["accuracy across trees"] - 0.5 < 0
+
+
 def test_the_highest_judge_counts_and_both_ways_of_asking_stand_beside_each_other(results):
     results["stronger"] = {"one": panel_record({"real people": 0.05, "G": 0.3, "VAR": 0.45})}
     met = {row[0]: row[1:] for row in rows(results, "bars_one")}

@@ -22,7 +22,6 @@ from sensegen_utils.model.mixture import mixture_nll
 from sensegen_utils.model.training import (
     evaluate_nll,
     fingerprint,
-    log_path,
     read_log,
     resume,
     save_checkpoint,
@@ -117,7 +116,7 @@ def test_kill_9_twice_then_the_same_numbers(tmp_path):
         process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 90
         while time.monotonic() < deadline and process.poll() is None:
-            log = log_path(checkpoint)
+            log = checkpoint.with_suffix(".csv")
             if log.exists() and len(log.read_text().splitlines()) > epochs:
                 break
             time.sleep(0.02)
@@ -129,7 +128,7 @@ def test_kill_9_twice_then_the_same_numbers(tmp_path):
 
 def test_a_row_that_the_checkpoint_does_not_know_is_cut_off(tmp_path):
     train(tmp_path / "g.keras", 2)
-    with log_path(tmp_path / "g.keras").open("a") as log:
+    with (tmp_path / "g.csv").open("a") as log:
         log.write("2,1.0,0.1,NA,NA\n3,half a li")  # a kill between log and checkpoint, or in the middle
     train(tmp_path / "g.keras", 3)
     assert read_log(tmp_path / "g.keras").epoch.tolist() == [0, 1, 2]
@@ -146,7 +145,7 @@ def test_a_fingerprint_is_that_of_the_weights():
 
 def test_a_missing_log_is_an_error_not_a_gap(tmp_path):
     train(tmp_path / "g.keras", 2)
-    log_path(tmp_path / "g.keras").unlink()
+    (tmp_path / "g.csv").unlink()
     with pytest.raises(ValueError, match=r"g\.csv has 0 of the 2 epochs.*--fresh"):
         train(tmp_path / "g.keras", 3)
 

@@ -133,6 +133,8 @@ class TestJudges:
             two_sample.judge("cnn", real, fake, real, fake, subject=np.ones(20))
         with pytest.raises(ValueError, match="19 subjects for 20 real windows"):
             two_sample.judge("cnn", real, fake, real, fake, subject=np.ones(19))
+        with pytest.raises(ValueError, match="20 real, 19 fake windows, 20 subjects: give equally many"):
+            two_sample.judge_across("features", real, fake[1:], np.arange(20))
 
     def test_a_paired_test_sees_what_holds_for_every_volunteer_only(self):
         (paired_p,) = defined_in("08c", "paired_p", np=np)
@@ -171,6 +173,8 @@ class TestLogOdds:
         odds = two_sample.fit_log_odds(*TRAIN, OTHERS[0], np.roll(OTHERS[1], 1), self.volunteers, folds=2)
         x, y = HELD_OUT
         assert (odds(x, y) > odds(x, np.roll(y, 1))).mean() > 0.9
+        with pytest.raises(ValueError, match=r"7\]: the discriminator knows only \[1, 2, 3"):
+            odds(x, y + 1)
 
     def test_what_it_refuses(self):
         with pytest.raises(ValueError, match="two volunteers at least"):

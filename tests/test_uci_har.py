@@ -522,6 +522,14 @@ def test_downloads_at_the_same_time_wait_for_the_first(serve, some_zip, tmp_path
     assert list(tmp_path.iterdir()) == [tmp_path / "har.zip"]
 
 
+def test_a_folder_that_cannot_be_locked_is_no_reason_to_give_up(serve, some_zip, tmp_path, monkeypatch):
+    def refused(*_):
+        raise OSError(9, "Bad file descriptor")
+
+    monkeypatch.setattr(uci_har.fcntl, "flock", refused)
+    assert uci_har.download(tmp_path / "har.zip", [serve(some_zip)[0]]).read_bytes() == some_zip
+
+
 def test_load_har_downloads_the_nested_zip_once(serve, simulated_archive, loaded, data, monkeypatch):
     nested = io.BytesIO()
     with zipfile.ZipFile(nested, "w") as outer:

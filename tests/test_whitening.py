@@ -110,6 +110,25 @@ def test_units_only_shift_the_nll():
     np.testing.assert_allclose(milli, nll + 2 * np.log(1000), rtol=1e-6)
 
 
+def test_units_may_lie_far_apart():
+    scale = np.array([3e-4, 300.0])
+    nll = first_sample_nll(fit_first_sample(POSTURES), POSTURES[:, 0])
+    far = first_sample_nll(fit_first_sample(scale * POSTURES), scale * POSTURES[:, 0])
+    np.testing.assert_allclose(far, nll + np.log(scale).sum(), rtol=1e-6)
+    alone = fit_predictors([piece * [1e-3, 0] + [0, 1] for piece in PIECES], 4)["factors"][-1][0, 0]
+    beside = fit_predictors([piece * [1e-3, 1e3] for piece in PIECES], 4)["factors"][-1][0, 0]
+    own = fit_predictors([piece * 1e-3 for piece in PIECES], 4)["factors"][-1][0, 0]
+    assert beside == pytest.approx(own, rel=1e-3) and alone > own
+
+
+def test_a_channel_may_rest_in_all_windows_of_a_label():
+    still = POSTURES * [1, 0]
+    mixture = fit_first_sample(still, np.array([1e-3, 1e-3]))
+    assert np.isfinite(first_sample_nll(mixture, still[:, 0])).all()
+    drawn = draw_first_sample(mixture, 200, np.random.default_rng(0))
+    assert np.abs(drawn[:, 1]).max() < 1e-3
+
+
 def test_few_windows_get_few_components():
     assert fit_first_sample(POSTURES[:20])["weights"].shape == (1,)
     assert fit_first_sample(POSTURES[:64])["weights"].shape == (4,)

@@ -16,7 +16,7 @@ from sensegen_utils.model.generator import (
 )
 from sensegen_utils.model.mixture import innovation_nll
 from sensegen_utils.model.sampling import sample_windows
-from sensegen_utils.model.training import training_batches
+from sensegen_utils.model.training import fit_keeping_best, training_batches
 from sensegen_utils.model.whitening import (
     first_sample_nll,
     fit_whitening,
@@ -215,6 +215,19 @@ def test_batches_of_an_epoch_do_not_depend_on_where_training_began(whitening):
     first = inputs_and_targets(whitening, *draw(np.random.default_rng([3, 0])))[0]
     shown = np.concatenate([inputs for inputs, _ in batches[:2]])
     assert {row.tobytes() for row in shown} <= {row.tobytes() for row in first}
+
+
+def test_best_weights_that_are_gone_are_named(whitening, tmp_path):
+    def fit():
+        small = build_generator(4, 1, 2, channels=2, labels=2)
+        small.compile(loss=innovation_nll)
+        settings, few = {"batch": 20, "epochs": 1}, (WINDOWS[:40], LABEL[:40])
+        return fit_keeping_best(small, whitening, lambda _: few, few, tmp_path / "g.keras", settings, 0, 2)
+
+    assert fit()[0] == fit()[0] == 1
+    (tmp_path / "g-best.keras").unlink()
+    with pytest.raises(ValueError, match=r"g-best\.keras, the weights of the best epoch, is missing: run"):
+        fit()
 
 
 def test_pit_is_uniform_where_the_mixture_is_right_and_not_where_it_is_too_wide(whitening, generator):

@@ -159,7 +159,8 @@ def download(destination, urls=URLS):
         if os.name == "posix":
             folder = os.open(destination.parent, os.O_RDONLY)
             alone.callback(os.close, folder)
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            with contextlib.suppress(OSError):  # NFS locks no folder: better two downloads than none
+                fcntl.flock(folder, fcntl.LOCK_EX)
         if destination.exists():
             return destination
         for number, url in enumerate(urls):

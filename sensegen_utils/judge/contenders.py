@@ -41,9 +41,10 @@ def halves(subject, seed):
 
 
 def in_order(windows, activity, wanted):
-    """Return windows (n, ...) in the order of the ``wanted`` activities (n,), if there are as many of each.
+    """Return windows (n, ...) in the order of the ``wanted`` activities (n,).
 
     So a real window and the one in its row are of the same activity, when judges are compared by volunteer.
+    Where there are more of one activity than wanted, and fewer of another, the last rows do not fit.
     """
     placed = np.empty_like(windows)
     placed[np.argsort(wanted, kind="stable")] = windows[np.argsort(activity, kind="stable")]
@@ -53,7 +54,7 @@ def in_order(windows, activity, wanted):
 def draw(name, known, counts, predictors, seed):
     """Draw from a baseline or a control by its name: float32 (n, steps, channels), and activities (n,).
 
-    ``known`` is a side of `real_windows`, ``counts`` {activity: number}, ``predictors`` are `fit_by_label`'s.
+    ``known`` is a side of `real_windows`, ``counts`` {activity: number}, ``predictors`` are a whitening's.
     """
     x, y, steps = known["x"], known["y"], known["x"].shape[1]
     if name == "VAR":
@@ -79,7 +80,7 @@ def draw_from_file(path, part, count, seed):
 def var_nll(predictors, windows, activity):
     """NLL of each step given those before it, all channels jointly: (n, steps), nats, in the windows' units.
 
-    ``predictors`` are `fit_by_label`'s. Raises ValueError for windows of an activity that they lack.
+    ``predictors`` are a whitening's. Raises ValueError for windows of an activity that they lack.
     """
     left, volume = innovations_by_label(windows, activity, predictors)
     return (0.5 * left.astype(float) ** 2 + 0.5 * np.log(2 * np.pi)).sum(axis=2) + volume
@@ -88,7 +89,7 @@ def var_nll(predictors, windows, activity):
 def sample_var(predictors, counts, steps, seed):
     """Draw windows of Gaussian innovations: float32 (n, steps, channels), and their activities (n,).
 
-    ``predictors`` are `fit_by_label`'s, ``counts`` {activity: number}. A window begins with a draw from the
+    ``predictors`` are a whitening's, ``counts`` {activity: number}. A window begins with a draw from the
     distribution of single samples, so it needs no burn-in. Raises ValueError for an activity that
     ``predictors`` lack.
     """

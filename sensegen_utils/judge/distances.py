@@ -13,9 +13,10 @@ from sklearn.metrics import pairwise_distances
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from fast_keras.once import outputs
 from sensegen_utils.data.layout import RATE
 from sensegen_utils.judge.checks import check_labels, check_windows, held_out, standardised
-from sensegen_utils.judge.two_sample import build_cnn_judge, fit_network, outputs
+from sensegen_utils.judge.two_sample import build_cnn_judge, fit_network
 from sensegen_utils.judge.utility import POWER_FLOOR, correlations, rocket_features, scaled_features
 
 WALKING = (1, 2, 3)
@@ -56,7 +57,8 @@ def embeddings(windows, activity, subject, epochs=30, kernels=5000, seed=0):
     network = fit_network(
         build_cnn_judge, 1e-3, x.astype(np.float32), place[:, None], held, epochs, seed, **head
     )
-    body = keras.Model(network.input, network.layers[-1].input)
+    body = keras.models.clone_model(inner := keras.Model(network.input, network.layers[-1].input))
+    body.set_weights(inner.get_weights())  # its own: the next network of this size takes the other's place
     rocket = make_pipeline(StandardScaler(), PCA(64, random_state=seed))
     rocket.fit(rocket_features(windows, windows, kernels, seed))
 

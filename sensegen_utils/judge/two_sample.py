@@ -3,7 +3,6 @@
 All raise ValueError for windows that `check_windows` refuses.
 """
 
-import functools
 import logging
 
 import keras
@@ -17,11 +16,11 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from fast_keras.once import outputs, untrained
 from ported.quant import quant_features
 from sensegen_utils.judge.checks import KINDS, check_labels, check_windows, held_out, standardised
 from sensegen_utils.judge.utility import activity_features, fit_ridge, rocket_features
 from sensegen_utils.model.discriminator import BATCH, LEARNING_RATE, build_discriminator
-from sensegen_utils.model.training import set_seed
 
 logging.getLogger("tensorflow").setLevel(logging.ERROR)  # else it warns of every judge that is built
 
@@ -93,6 +92,8 @@ def fit_log_odds(real, label, fake, fake_label, subject, folds=5, seed=0):
 
     def features(windows, label):
         check_labels(windows, label)
+        if not np.isin(label, names).all():
+            raise ValueError(f"labels {np.unique(label)}: the discriminator knows only {names.tolist()}")
         return np.concatenate([activity_features(windows), np.equal.outer(label, names)], axis=1)
 
     inputs = np.concatenate([features(real, label), features(fake, fake_label)])
@@ -113,6 +114,10 @@ def judge_across(kind, real, fake, subject, folds=3, **how):
     ``subject`` (n,) are the volunteers of ``real``, divided into ``folds`` or as many as there are; fakes go
     with their rows. ``how`` are `judge`'s other arguments. Returns what `judge` returns, over all windows.
     """
+    if not len(real) == len(fake) == len(subject):
+        raise ValueError(
+            f"{len(real)} real, {len(fake)} fake windows, {len(subject)} subjects: give equally many"
+        )
     people, parts = {}, []
     for taught, asked in GroupKFold(min(folds, len(np.unique(subject)))).split(real, groups=subject):
         known = subject[taught] if len(np.unique(subject[taught])) > 1 else None
@@ -182,15 +187,6 @@ def _fit_classifier(kind, features, labels, held, trees, seed):
     return lambda other: model.predict_proba(other)[:, 1]
 
 
-@functools.lru_cache(maxsize=8)
-def _compiled(build, learning_rate, loss, size):
-    """Return a compiled network, and its optimizer's variables before any update."""
-    model = build(**dict(size))
-    model.compile(keras.optimizers.Adam(learning_rate), loss=loss)
-    model.optimizer.build(model.trainable_variables)
-    return model, [variable.numpy() for variable in model.optimizer.variables]
-
-
 def fit_network(build, learning_rate, inputs, labels, held, epochs, seed, loss="binary_crossentropy", **size):
     """Train a network, and return it with the weights that had the least loss on the rows ``held``.
 
@@ -198,20 +194,9 @@ def fit_network(build, learning_rate, inputs, labels, held, epochs, seed, loss="
     seconds, so networks of one kind and size are one object: use it before the next call.
     """
     size |= {"channels": inputs.shape[2]}
-    model, untrained = _compiled(build, learning_rate, loss, tuple(size.items()))
-    set_seed(seed)
-    first = [*(variable.numpy() for variable in build(**size).variables), *untrained]
-    for variable, value in zip([*model.variables, *model.optimizer.variables], first, strict=True):
-        variable.assign(value)
+    model = untrained(build, loss, seed, size, learning_rate=learning_rate)
     stop = keras.callbacks.EarlyStopping(patience=-(-epochs // 3), restore_best_weights=True)
     kept = {"validation_data": (inputs[held], labels[held]), "validation_batch_size": 512}
     how = {"batch_size": BATCH, "epochs": epochs, "verbose": 0, "callbacks": [stop]}
     model.fit(inputs[~held], labels[~held], **how, **kept)
     return model
-
-
-def outputs(model, windows):
-    """Return what a network says of (n, steps, channels)."""
-    # Not `predict`: TensorFlow warns of what that traces anew for the last batch of each of many judges.
-    starts = range(0, len(windows), 512)
-    return np.concatenate([model(windows[start : start + 512], training=False) for start in starts])

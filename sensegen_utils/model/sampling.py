@@ -180,6 +180,8 @@ def _known(whitening, counts, prefix):
         return np.asarray(prefix, np.float32)[..., None]
     channels = len(whitening["mean"])
     for label, count in counts.items():
+        if label not in prefix:
+            raise ValueError(f"the prefix has no windows of label {label}")
         shape = np.shape(prefix[label])
         if len(shape) != 3 or shape[::2] != (count, channels) or not shape[1]:
             raise ValueError(

@@ -98,7 +98,7 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
             f"{checkpoint} holds the final weights of {epochs_done} epochs without the optimizer, so it "
             f"cannot be trained on to {epochs}: {START_AGAIN}"
         )
-    _trim_log(log_path(checkpoint), epochs_done)
+    _trim_log(Path(checkpoint).with_suffix(".csv"), epochs_done)
     machines = trained_on(checkpoint) if epochs_done else []
     machines += [here for here in [this_machine()] if here not in machines]
     save = functools.partial(save_checkpoint, model, checkpoint, settings, machines=machines)
@@ -108,7 +108,7 @@ def training_callbacks(model, checkpoint, settings, epochs_done, epochs, save_ev
 
 class _ResumableRun(keras.callbacks.CSVLogger):
     def __init__(self, checkpoint, save, epochs_done, save_every, bar):
-        super().__init__(log_path(checkpoint), append=True)
+        super().__init__(Path(checkpoint).with_suffix(".csv"), append=True)
         self.checkpoint, self.save, self.epochs_done, self.bar = checkpoint, save, epochs_done, bar
         self.save_every, self.saved = save_every, time.monotonic()
 
@@ -163,7 +163,7 @@ def training_batches(whitening, draw, batch_size, seed, first_epoch=0):
 def warmup_cosine(learning_rate, epochs, updates):
     """Learning rate over ``epochs`` x ``updates``: one epoch of warm-up to its peak, then a cosine to 0."""
     return keras.optimizers.schedules.CosineDecay(
-        0.0, (epochs - 1) * updates, warmup_target=learning_rate, warmup_steps=updates
+        0.0, max(1, (epochs - 1) * updates), warmup_target=learning_rate, warmup_steps=updates
     )
 
 
@@ -193,7 +193,9 @@ def fit_keeping_best(generator, whitening, draw, validation, checkpoint, setting
             # The best weights first, so that no checkpoint is ahead of them.
             callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=keep), *callbacks],
         )  # fmt: skip
-    return resume(generator, best, settings), read_log(checkpoint)
+    if not (epoch := resume(generator, best, settings)):
+        raise ValueError(f"{best}, the weights of the best epoch, is missing: {START_AGAIN}")
+    return epoch, read_log(checkpoint)
 
 
 def evaluate_nll(generator, series, chunk_steps=20):
@@ -203,14 +205,9 @@ def evaluate_nll(generator, series, chunk_steps=20):
     return generator.evaluate(inputs, targets, batch_size=len(series), verbose=0)
 
 
-def log_path(checkpoint):
-    """Path of the loss log that belongs to a checkpoint."""
-    return Path(checkpoint).with_suffix(".csv")
-
-
 def read_log(checkpoint):
     """Read the log of a run: epoch, loss, seconds, other metrics; with validation also val_loss and so on."""
-    return pd.read_csv(log_path(checkpoint)).dropna(axis="columns", how="all")
+    return pd.read_csv(Path(checkpoint).with_suffix(".csv")).dropna(axis="columns", how="all")
 
 
 def _read(checkpoint):
@@ -226,12 +223,8 @@ def _write(model, checkpoint, description):
 
 
 def _trim_log(log, epochs_done):
-    if not epochs_done:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.unlink(missing_ok=True)
-        return
-    header, *rows = log.read_text().splitlines(keepends=True) if log.exists() else [""]
-    if len(rows) < epochs_done:
-        raise ValueError(f"{log} has {len(rows)} of the {epochs_done} epochs trained: {START_AGAIN}")
-    with atomic_path(log) as temporary:
-        temporary.write_text("".join([header, *rows[:epochs_done]]))
+    rows = log.read_text().splitlines(keepends=True) if epochs_done and log.exists() else []
+    if len(rows[1:]) < epochs_done:
+        raise ValueError(f"{log} has {len(rows[1:])} of the {epochs_done} epochs trained: {START_AGAIN}")
+    with atomic_path(log) as temporary:  # it makes the folder; Keras writes a header into an empty log
+        temporary.write_text("".join(rows[: epochs_done + 1]))

@@ -17,7 +17,7 @@ sample G. McLachlan, D. Peel, Finite Mixture Models, 2000.
 
 import numpy as np
 from scipy.special import logsumexp, ndtr
-from scipy.stats import multivariate_normal
+from scipy.stats import Covariance, multivariate_normal
 from sklearn.mixture import GaussianMixture
 
 RIDGE = 1e-9  # of the mean variance; the stop band makes the equations all but singular
@@ -33,13 +33,14 @@ def fit_whitening(windows, label, order, floor):
     """Fit a whitening to training windows (n, steps, channels) and their labels (n,).
 
     ``order`` is the filters' highest. ``floor`` (channels,), in the channels' units, is added to the sigmas
-    of what that order leaves: tie it to the sensor's resolution. Raises as `fit_predictors`.
+    of what that order leaves: tie it to the sensor's resolution. With one filter for all labels the level of
+    generated windows would wander. Raises as `fit_predictors`.
     """
     names = np.unique(label).tolist()
     return {
         "labels": names,
-        "predictors": fit_by_label(windows, label, order),
-        "first": {name: fit_first_sample(windows[label == name]) for name in names},
+        "predictors": {name: fit_predictors(windows[label == name], order) for name in names},
+        "first": {name: fit_first_sample(windows[label == name], floor) for name in names},
         "mean": windows.mean(axis=(0, 1), dtype=np.float64),
         "deviation": windows.std(axis=(0, 1), dtype=np.float64),
         "floor": np.broadcast_to(floor, windows.shape[2:]).astype(np.float64),
@@ -87,7 +88,9 @@ def fit_predictors(pieces, order):
     for each in windows:
         flat = (each - mean).reshape(len(each), -1)
         covariance += flat.T @ flat / count
-    covariance[np.diag_indices_from(covariance)] += RIDGE * np.diag(covariance).mean()
+    most = 1e4 * np.diag(covariance).reshape(-1, channels).mean(axis=0)  # else g would drown beside pascals
+    most = np.tile(np.where(most > 0, most, np.inf), order + 1)
+    covariance[np.diag_indices_from(covariance)] += RIDGE * np.minimum(np.diag(covariance).mean(), most)
     weights = np.zeros((order + 1, max(order, 1) * channels, channels))
     factors = np.empty((order + 1, channels, channels))
     now = slice(order * channels, None)
@@ -98,14 +101,6 @@ def fit_predictors(pieces, order):
         left = covariance[now, now] - weights[lags, past].T @ covariance[past, now]
         factors[lags] = np.linalg.cholesky(left)
     return {"mean": mean, "weights": weights, "factors": factors}
-
-
-def fit_by_label(windows, label, order):
-    """Fit predictors to the windows (n, steps, channels) of each label (n,): {label: `fit_predictors`' dict}.
-
-    With one filter for all labels the level of generated windows wanders.
-    """
-    return {name: fit_predictors(windows[label == name], order) for name in np.unique(label).tolist()}
 
 
 def of_label(predictors, name):
@@ -158,7 +153,7 @@ def _predict(centred, t, predictors):
     return past @ weights[len(weights) - lags * channels :], lags
 
 
-def fit_first_sample(windows, seed=0):
+def fit_first_sample(windows, floor=1e-9):
     """Fit a Gaussian mixture for first samples, which have no past, to one label's windows.
 
     An LSTM would begin a lying person's window anywhere between the postures of all. ``windows`` is (n,
@@ -166,9 +161,9 @@ def fit_first_sample(windows, seed=0):
     (components, channels, channels), in the channels' units.
     """
     samples = windows[:, ::STRIDE].reshape(-1, windows.shape[2]).astype(np.float64)
-    mean, deviation = samples.mean(axis=0), samples.std(axis=0)
+    mean, deviation = samples.mean(axis=0), np.maximum(samples.std(axis=0), floor)
     components = min(COMPONENTS, max(1, len(windows) // WINDOWS_EACH))
-    mixture = GaussianMixture(components, reg_covar=SMALLEST_VARIANCE, random_state=seed)
+    mixture = GaussianMixture(components, reg_covar=SMALLEST_VARIANCE, random_state=0)
     mixture.fit((samples - mean) / deviation)
     return {
         "weights": mixture.weights_,
@@ -179,7 +174,8 @@ def fit_first_sample(windows, seed=0):
 
 def first_sample_nll(mixture, samples):
     """NLL of first samples (n, channels): (n,), in nats, in their own units."""
-    components = zip(mixture["means"], mixture["covariances"], strict=True)
+    factors = map(Covariance.from_cholesky, np.linalg.cholesky(mixture["covariances"]))  # of any units
+    components = zip(mixture["means"], factors, strict=True)
     log_densities = [multivariate_normal(mean, covariance).logpdf(samples) for mean, covariance in components]
     return -logsumexp(np.reshape(log_densities, (-1, len(samples))).T + np.log(mixture["weights"]), axis=1)
 

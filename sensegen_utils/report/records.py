@@ -58,14 +58,21 @@ def get_run(
 def save_record(record, path):
     """Write a record as JSON, in one move; a clock that runs in its provenance is stopped.
 
-    NaN is refused with ValueError: write null and say why.
+    NaN is refused with ValueError, which names its key.
     """
     made = record["provenance"]
     if (made["wall_seconds"] or 0) < 0:
         made = made | {"wall_seconds": round(made["wall_seconds"] + time.monotonic(), 1)}
+    for key, value in record.items():
+        try:
+            json.dumps(value, allow_nan=False, default=float)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{key!r} of {path} cannot be stored ({error}): write null and say why"
+            ) from error
     text = json.dumps(record | {"provenance": made}, indent=1, allow_nan=False, default=float)
     with atomic_path(path) as temporary:
-        temporary.write_text(text + "\n")
+        temporary.write_text(text + "\n", "utf-8")
 
 
 def load_record(path):
@@ -74,10 +81,10 @@ def load_record(path):
     number, profile = path.stem.split("_")[0], path.absolute().parts[-3].removeprefix("simulated-")
     remake = f"run notebook {number} with the parameters in this name, or ./run_all.sh {profile}"
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise FileNotFoundError(f"no record {path}: {remake}") from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise ValueError(f"{path} is not a readable record ({error}): delete it and {remake}") from error
 
 
@@ -153,7 +160,7 @@ def load_results(folder, seed=0):
         "common": {model: found[0] for model, found in by_model("08e_common_measures") if found},
         "people": {model: found[0] for model, found in by_model("08f_synthetic_volunteers") if found},
         "sensor": load("09_your_own_sensor", False),
-        "vibration": load("09_your_own_sensor-vibration-seed0", False),
+        "vibration": load(f"09_your_own_sensor-vibration-seed{seed}", False),
         "pictures": [name for name in PICTURES if (folder / "figures" / f"05_{name}.png").exists()],
         "all": everything,
     }

@@ -46,10 +46,10 @@ def write_report(folder, root=ROOT, seed=0):
     readme = root / "README.md"
     if folder.name == "full" and readme.exists():
         results_table = render_page("readme", folder, "results/full", **what)
-        texts[readme] = re.sub(README_TABLE, lambda _: f"\n{results_table}", readme.read_text())
+        texts[readme] = re.sub(README_TABLE, lambda _: f"\n{results_table}", readme.read_text("utf-8"))
     for path, text in texts.items():
         with atomic_path(path) as temporary:
-            temporary.write_text(text)
+            temporary.write_text(text, "utf-8")
     return list(pages)
 
 

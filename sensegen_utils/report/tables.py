@@ -36,7 +36,7 @@ def by_contender(record):
 
 def signed(rows):
     """Give a panel's scores their sign, accuracy - 0.5: the size alone would make luck look like skill."""
-    accuracies = rows.filter(regex="^accuracy ") - 0.5
+    accuracies = rows.filter(regex="^accuracy (judge|across) ") - 0.5
     return rows.assign(**accuracies.rename(columns=lambda name: name.removeprefix("accuracy ")))
 
 
