@@ -198,7 +198,7 @@ kind("stronger_judges", "08c_stronger_judges-{model}", MODELS if PROFILE != "qui
      writes=["figures/08c_judges-{model}.png", "figures/08c_length-{model}.png"], tells=("contenders judged", "rows"))
 kind("choosing", "08d_choosing-{model}", MODELS if PROFILE != "quick" else [],
      needs=["08c_stronger_judges-{model}"], also=[f"models/{{model}}-seed{S}.keras"],
-     parameters=lambda w: {"MODEL": w.model}, numbers=["subjects", "judged_windows", "candidates"],
+     parameters=lambda w: {"MODEL": w.model}, numbers=["subjects", "judged_windows", "candidates", "panel"],
      writes=["figures/08d_choosing-{model}.png"], memory=4000, tells=("numbers of candidates", "rows"))
 kind("common_measures", "08e_common_measures-{model}", MODELS if PROFILE != "quick" else [], **OF_ONE,
      numbers=["subjects", "contenders", "judged_windows", "draws", "judge_networks_epochs", "panel", "real_sizes"],

@@ -165,7 +165,12 @@ def test_the_summary_names_the_closest_baseline_and_the_farthest_control(results
     results["stronger"] = {}
     summary = {row[0]: row[1:] for row in rows(results, "summary_one")}
     assert summary["NLL, nats per step"][:2] == ["–", "-4.20 ± 0.50"]
-    assert summary["C2ST, residual network"] == ["0.020", "0.200", "0.400 (VAR)", "0.500 (white noise)"]
+    assert summary["C2ST, residual network"] == [
+        "0.020",
+        "0.200 ± 0.248",
+        "0.400 (VAR)",
+        "0.500 (white noise)",
+    ]
     assert summary["nearest-neighbour ratio"] == ["0.980", "0.800", "0.600 (VAR)", "0.500 (white noise)"]
 
 
