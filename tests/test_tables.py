@@ -337,6 +337,13 @@ def test_a_seed_whose_units_were_not_counted_has_dashes(committed):
     assert found[1] == [unknown["run"], f"{unknown['nll']:.3f}", str(unknown["rises"]), "–", "–"]
 
 
+def test_the_published_sigma_has_columns_once_it_has_run(results):
+    assert len(make_tables(results)["published_curve"].columns) == 4
+    results["published_sigma"] = results["curves"]
+    both = make_tables(results)["published_curve"]
+    assert len(both.columns) == 6 and both.iloc[0, 2] == both.iloc[0, 4] == "0.017 to 0.690"
+
+
 def test_what_has_not_run_has_no_table(results):
     empty = {"models": {"one": [], "six": []}, "fidelity": {}, "use": {}, "ablation": None, "sensor": None}
     empty |= {"standardised": [], "seeds": []}
