@@ -42,7 +42,7 @@ def read(name):
     """
     try:
         return _read(yaml.safe_load((profiles.CONFIG / f"{name}.yaml").read_text("utf-8")))
-    except (ValueError, TypeError, AttributeError, OSError, yaml.YAMLError) as error:
+    except (ValueError, TypeError, OSError, yaml.YAMLError) as error:
         raise ValueError(f"config/{name}.yaml: {error}") from error
 
 
@@ -50,6 +50,9 @@ def _read(told):
     keys = ("notebook", "profile", "numbers", "grid")
     if not isinstance(told, dict) or sorted(told) != sorted(keys):
         raise ValueError(f"it must have these keys and no others: {', '.join(keys)}")
+    for key in ("numbers", "grid"):
+        if not isinstance(told[key], dict):
+            raise ValueError(f"{key} is {told[key]!r}; give names and values, or {{}} for none")
     _known("notebook", told["notebook"], NOTEBOOKS)
     _known("profile", told["profile"], profiles.PROFILES)
     base, notebook = profiles.PROFILES[told["profile"]], NOTEBOOKS[told["notebook"]]
