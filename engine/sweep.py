@@ -52,7 +52,8 @@ def _read(told):
         raise ValueError(f"it must have these keys and no others: {', '.join(keys)}")
     for key in ("numbers", "grid"):
         if not isinstance(told[key], dict):
-            raise ValueError(f"{key} is {told[key]!r}; give names and values, or {{}} for none")
+            none = ", or {} for none" if key == "numbers" else ""
+            raise ValueError(f"{key} is {told[key]!r}; give names and values{none}")
     _known("notebook", told["notebook"], NOTEBOOKS)
     _known("profile", told["profile"], profiles.PROFILES)
     base, notebook = profiles.PROFILES[told["profile"]], NOTEBOOKS[told["notebook"]]
@@ -79,7 +80,7 @@ def _read(told):
 
 
 def _known(what, value, known):
-    if value not in known:
+    if value not in list(known):
         raise ValueError(f"unknown {what} {value!r}; choose one of: {', '.join(known)}")
 
 

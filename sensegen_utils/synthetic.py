@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from sensegen_utils.data.layout import ACTIVITIES, EXPECTED, RATE, UNITS, WINDOW, archive_text
+from sensegen_utils.data.layout import ACTIVITIES, RATE, SIGNALS, UNITS, WINDOW, archive_text
 from sensegen_utils.files import ROOT, atomic_path, save_samples
 from sensegen_utils.model.generator import load_generator
 from sensegen_utils.model.people import draw_style, give_style
@@ -157,9 +157,12 @@ def save_har_layout(samples, folder):
     folder, steps = Path(folder), samples["x"].shape[1]
     if steps != WINDOW:
         raise ValueError(f"windows of {steps} samples: UCI HAR's have {WINDOW}, so draw with seconds=2.56")
-    readme, known = folder / "README.txt", {Path(name).name for name in EXPECTED}
+    readme = folder / "README.txt"
+    known = {"README.txt", "activity_labels.txt", "train/y_train.txt", "train/subject_train.txt"}
+    known |= {f"train/Inertial Signals/{signal}_train.txt" for signal in SIGNALS}
     ours = readme.is_file() and readme.read_text("utf-8", "replace").startswith(README.splitlines()[0])
-    ours &= {each.name for each in folder.rglob("[!.]*") if each.is_file()} <= known  # and nothing but ours
+    there = {each.relative_to(folder).as_posix() for each in folder.rglob("[!.]*") if each.is_file()}
+    ours &= there <= known  # and nothing but ours
     if folder.exists() and not ours and (folder.is_file() or any(folder.iterdir())):
         raise ValueError(f"{folder} is there already, and is no folder of synthetic data: choose another")
     files = {

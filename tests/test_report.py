@@ -212,6 +212,14 @@ class TestWordsFollowTheNumbers:
         text = render("report", results | {"curves": results["curves"][:1]})
         assert "points lie inside" not in text and "points of the published curve" not in text
 
+    def test_volunteers_are_easier_to_tell_apart_only_where_both_classifiers_say_so(self, results):
+        told = "easier to tell apart than people"
+        assert render("report", results).count(told) == 1  # six channels; with one the classifiers disagree
+        results["people"]["one"]["alike"]["synthetic"]["rocket"] = 0.9
+        assert render("report", results).count(told) == 2
+        results["people"] = {}
+        assert told not in render("report", results)
+
     def test_memory_is_told_only_where_the_held_out_loss_rises(self, results):
         assert "memorises" in render("report", results)
         results["beyond"]["held_out_nll"].sort(reverse=True)

@@ -73,7 +73,7 @@ REFUSED = {
     ),
     "profile": ({"profile": "quik"}, "unknown profile 'quik'; choose one of: smoke, quick, full"),
     "no numbers": ({"numbers": None}, "numbers is None; give names and values, or {} for none"),
-    "a list": ({"profile": ["smoke"]}, "unhashable type"),
+    "a list": ({"profile": ["smoke"]}, "unknown profile ['smoke']; choose one of: smoke, quick, full"),
     "number": ({"numbers": {"epochs": 3}}, "unknown number 'epochs'; choose one of: generator_epochs, held"),
     "kind": ({"numbers": {"generator_epochs": "3"}}, "generator_epochs is '3'; it must be of the kind of 3"),
     "parameter": ({"grid": GRID | {"UNITS": [8]}}, "grid must have these parameters and no others: SIGNAL, "),

@@ -235,10 +235,12 @@ def test_a_folder_of_other_data_stays_as_it_is(samples, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["README.txt"]
 
 
-def test_a_file_of_somebody_elses_among_the_data_is_not_deleted(samples, tmp_path):
+@pytest.mark.parametrize("name", ["train/my_notes.txt", "test/y_test.txt", "backup/y_train.txt"])
+def test_a_file_of_somebody_elses_among_the_data_is_not_deleted(samples, tmp_path, name):
     save_har_layout(samples, tmp_path / "har")
     save_har_layout(samples, tmp_path / "har")
-    note = tmp_path / "har" / "train" / "my_notes.txt"
+    note = tmp_path / "har" / name
+    note.parent.mkdir(exist_ok=True)
     note.write_text("keep me")
     with pytest.raises(ValueError, match="is no folder of synthetic data: choose another"):
         save_har_layout(samples, tmp_path / "har")

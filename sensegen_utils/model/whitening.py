@@ -20,7 +20,8 @@ from scipy.special import logsumexp, ndtr
 from scipy.stats import Covariance, multivariate_normal
 from sklearn.mixture import GaussianMixture
 
-RIDGE = 1e-9  # of the mean variance; the stop band makes the equations all but singular
+# Of the mean variance, at most of 1e4 times a channel's own: the stop band makes the equations near singular.
+RIDGE = 1e-9
 # On the validation volunteers 4 to 16 components do equally well, and only with 16 does the gravity of people
 # who lie keep its norm, 1 g within a few hundredths.
 COMPONENTS = 16
@@ -157,8 +158,9 @@ def fit_first_sample(windows, floor=1e-9):
     """Fit a Gaussian mixture for first samples, which have no past, to one label's windows.
 
     An LSTM would begin a lying person's window anywhere between the postures of all. ``windows`` is (n,
-    steps, channels). Returns "weights" (components,), "means" (components, channels), "covariances"
-    (components, channels, channels), in the channels' units.
+    steps, channels); a channel's deviation counts as ``floor`` at least, so it may rest. Returns
+    "weights" (components,), "means" (components, channels), "covariances" (components, channels,
+    channels), in the channels' units.
     """
     samples = windows[:, ::STRIDE].reshape(-1, windows.shape[2]).astype(np.float64)
     mean, deviation = samples.mean(axis=0), np.maximum(samples.std(axis=0), floor)
