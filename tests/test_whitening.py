@@ -118,6 +118,7 @@ def test_units_may_lie_far_apart():
     alone = fit_predictors([piece * [1e-3, 0] + [0, 1] for piece in PIECES], 4)["factors"][-1][0, 0]
     beside = fit_predictors([piece * [1e-3, 1e3] for piece in PIECES], 4)["factors"][-1][0, 0]
     own = fit_predictors([piece * 1e-3 for piece in PIECES], 4)["factors"][-1][0, 0]
+    # Without the other channel's past more is left: so a large one beside it is used, and does no harm.
     assert beside == pytest.approx(own, rel=1e-3) and alone > own
 
 
