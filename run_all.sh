@@ -77,6 +77,7 @@ case $command in
     ruff format --check .
     timed pytest pytest -rs -n 2 --dist loadgroup -p no:nbval tests # -rs: and why some were left out
     fresh=yes
+    warm_kernels
     run_profile smoke
     timed nbval compare_notebooks ;;
   *)

@@ -5,6 +5,7 @@ FOLDER/logs/benchmarks/.
 """
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,8 @@ def told(profile, seconds, folder):
     """Return the line. `benchmarks.whole` reads its beginning, up to the seconds."""
     in_words = f" ({spoken(seconds)})" if seconds >= 100 else ""
     memory = "no run's memory was measured"
-    if peak := peak_memory(f"{folder}/logs/benchmarks"):
+    # A kernel that was forked elsewhere (tests/warm) is not in what Snakemake measured.
+    if "SENSEGEN_WARM" not in os.environ and (peak := peak_memory(f"{folder}/logs/benchmarks")):
         run, largest, together = peak[1], size(peak[0]), size(peak[2])
         memory = f"the largest run, {run}, took {largest} of memory, all at a time at most {together}"
     on_disk = f"on disk results {size(disk(folder))}, environments {size(disk(sys.prefix, '.venv-engine'))}"

@@ -71,6 +71,14 @@ explore() {
   exec voila notebooks/10_explorer.ipynb --template page --Voila.ip=127.0.0.1 "$@"
 }
 
+# For the test command: kernels that need not import TensorFlow, see tests/warm/kernel.py.
+warm_kernels() {
+  if [[ $OSTYPE != linux* ]]; then return; fi
+  SENSEGEN_WARM=$(mktemp -d)/socket
+  export SENSEGEN_WARM JUPYTER_PATH="$PWD/tests/warm${JUPYTER_PATH:+:$JUPYTER_PATH}"
+  env -u PYTHONPATH python tests/warm/kernel.py serve "$SENSEGEN_WARM" &
+}
+
 # The outputs in notebooks/ are the full results on the official archive. With other data only those notebooks
 # can be compared that need no archive: their parameters cell has the tag no-archive.
 compare_notebooks() {
@@ -79,8 +87,10 @@ compare_notebooks() {
     notebooks=($(grep -l '"no-archive"' notebooks/*.ipynb || echo notebooks/00_quickstart.ipynb))
     echo "== SIMULATED data: only ${notebooks[*]} compared; all others only ran, in smoke" >&2
   fi
+  local kernel=--nbval-current-env
+  if [[ -n ${SENSEGEN_WARM:-} ]]; then kernel=--nbval-kernel-name=python3; fi
   TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
-    pytest -n 2 --dist loadfile --nbval --nbval-current-env "${notebooks[@]}"
+    pytest -n 2 --dist loadfile --nbval "$kernel" "${notebooks[@]}"
 }
 
 # Static pages of what is committed; no notebook is run. A warning is an error: most are links that lead nowhere.

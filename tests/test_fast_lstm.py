@@ -40,10 +40,19 @@ def takes_fast_path(layer, x, **kwargs):
     return layer._is_fast(x, kwargs.get("mask"), kwargs["training"])
 
 
-@pytest.mark.parametrize("steps", [1, 20, 127])
-@pytest.mark.parametrize("batch", [BATCH, LARGE, CUT])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_values_and_all_gradients_equal_the_stock_layer(steps, batch, dtype):
+@pytest.mark.parametrize(
+    ("dtype", "batch", "steps"),
+    [
+        ("float32", BATCH, 1),
+        ("float32", BATCH, 20),
+        ("float32", LARGE, 20),
+        ("float32", CUT, 127),
+        ("float64", BATCH, 127),
+        ("float64", LARGE, 1),
+        ("float64", CUT, 20),
+    ],
+)
+def test_values_and_all_gradients_equal_the_stock_layer(dtype, batch, steps):
     stock, fast = pair(dtype, return_sequences=True, return_state=True)
     x = random(batch, steps, FEATURES, dtype=dtype)
     states = [random(batch, UNITS, dtype=dtype, seed=s) for s in (1, 2)]
@@ -158,7 +167,7 @@ def fit(model):
     return model.fit(x, np.cumsum(x, 1), batch_size=batch, epochs=2, shuffle=False, verbose=0).history["loss"]
 
 
-@pytest.mark.parametrize("batch", [BATCH, LARGE, CUT])
+@pytest.mark.parametrize("batch", [BATCH, CUT])
 def test_training_follows_the_stock_layer_and_repeats_to_the_bit(batch):
     stock, fast, again = (stacked(kind, batch=batch) for kind in (keras.layers.LSTM, FastLSTM, FastLSTM))
     losses = [fit(model) for model in (stock, fast, again)]

@@ -23,7 +23,7 @@ def results_of(run_here, tmp_path, capsys):
     return run
 
 
-def check(folder, run, labels, channels):
+def check(folder, run, labels, channels, label="label"):
     """Whether all that the notebook promises is there; returns its record."""
     record = json.loads((folder / "records" / f"09_your_own_sensor-{run}.json").read_text())
     assert record["provenance"]["data"]["kind"] == "own"
@@ -43,19 +43,22 @@ def check(folder, run, labels, channels):
         assert saved["windows"].shape[1:] == (STEPS, len(channels))
         assert set(saved["label"]) == set(labels)
     table = folder / "samples" / f"09_{run}-generated.csv"
-    again = read_sensor(table, time="time", channels=channels, label="label", group="window")
+    again = read_sensor(table, time="time", channels=channels, label=label, group="window")
     assert set(again["label"]) == set(labels) and again["rate"] == pytest.approx(record["rate"])
     return record
 
 
-def test_one_channel_without_labels_and_groups(results_of, tmp_path):
+def test_one_channel_that_has_a_level_and_the_name_of_a_column(results_of, tmp_path):
     noise = np.random.default_rng(0).standard_normal(2500)
-    level = lfilter([1], [1, -1.6, 0.9], noise).round(3)
-    pd.DataFrame({"seconds": np.arange(2500) / 8, "level": level}).to_csv(tmp_path / "tank.csv", index=False)
-    folder = results_of(source=str(tmp_path / "tank.csv"), time="seconds")
-    record = check(folder, "own-tank-seed0", ["all"], ["level"])
+    level = (101_325 + 0.01 * lfilter([1], [1, -1.6, 0.9], noise)).round(4)
+    pd.DataFrame({"seconds": np.arange(2500) / 8, "label": level}).to_csv(tmp_path / "air.csv", index=False)
+    folder = results_of(source=str(tmp_path / "air.csv"), time="seconds", channels=["label"])
+    record = check(folder, "own-air-seed0", ["all"], ["label"], label="label_")
     assert record["divided_by"] == "time" and record["rate"] == 8
     assert "labels" not in record["fidelity"]["generated"]
+    drawn = pd.read_csv(folder / "samples" / "09_own-air-seed0-generated.csv")
+    assert list(drawn) == ["window", "label_", "time", "label"]
+    assert drawn["label"].mean() == pytest.approx(101_325, abs=0.1) and drawn["label"].std() < 1
 
 
 def test_an_npz_with_labels_and_groups(results_of, tmp_path):
@@ -71,27 +74,9 @@ def test_an_npz_with_labels_and_groups(results_of, tmp_path):
     folder = results_of(source=str(tmp_path / "drive.npz"), **named)
     record = check(folder, "own-drive-seed0", ["city", "road"], ["x", "y", "z"])
     assert record["divided_by"] == "group"
+    # Five stretches stand for the one driver of the validation part.
+    assert record["groups"] == {"train": 3, "validation": 5, "test": 5}
     assert record["fidelity"]["floor"]["labels"] > 0.9
-
-
-def test_recordings_whose_channels_have_a_level_and_the_names_of_the_tables_columns(results_of, tmp_path):
-    rng, samples = np.random.default_rng(0), 200
-    pressure, label = lfilter([1], [1, -0.9], rng.standard_normal((2, 8 * samples)), axis=1)
-    table = pd.DataFrame({"time": (101_325 + 0.01 * pressure).round(4), "label": label.round(3)})
-    table["flight"] = np.repeat(np.arange(8), samples)
-    table.to_csv(tmp_path / "air.csv", index=False)
-    named = {"rate": 20, "recording": "flight", "channels": ["time", "label"]}
-    folder = results_of(source=str(tmp_path / "air.csv"), **named)
-    record = json.loads((folder / "records" / "09_your_own_sensor-own-air-seed0.json").read_text())
-    # Five stretches stand for the one recording of the validation part.
-    assert record["divided_by"] == "recording" and record["groups"] == {
-        "train": 5,
-        "validation": 5,
-        "test": 2,
-    }
-    drawn = pd.read_csv(folder / "samples" / "09_own-air-seed0-generated.csv")
-    assert list(drawn) == ["window", "label_", "time_", "time", "label"]
-    assert drawn["time"].mean() == pytest.approx(101_325, abs=0.1) and drawn["time"].std() < 1
 
 
 def test_an_unknown_example_is_refused(run_here):

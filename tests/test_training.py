@@ -105,7 +105,7 @@ KILLED = textwrap.dedent("""
     import keras
     from test_training import train
     slow = keras.callbacks.LambdaCallback(on_train_batch_end=lambda b, logs: __import__("time").sleep(0.02))
-    train(pathlib.Path({checkpoint!r}), 40, extra=[slow])
+    train(pathlib.Path({checkpoint!r}), 20, extra=[slow])
 """)
 
 
@@ -122,7 +122,7 @@ def test_kill_9_twice_then_the_same_numbers(tmp_path):
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
-    assert_same_training(train(checkpoint, 40), train(tmp_path / "whole.keras", 40))
+    assert_same_training(train(checkpoint, 20), train(tmp_path / "whole.keras", 20))
     assert_same_log(checkpoint, tmp_path / "whole.keras")
 
 
