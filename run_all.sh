@@ -75,9 +75,9 @@ case $command in
     prepare_engine
     ruff check .
     ruff format --check .
+    warm_kernels
     timed pytest pytest -rs -n 2 --dist loadgroup -p no:nbval tests # -rs: and why some were left out
     fresh=yes
-    warm_kernels
     run_profile smoke
     timed nbval compare_notebooks ;;
   *)

@@ -92,7 +92,8 @@ def make_house(house, stand_in):
 def command(house, *arguments, profile="smoke", config=(), **environment):
     folders = ["--config", f"profile={profile}", f"folder={profile}", *config]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    inherited = {key: value for key, value in os.environ.items() if key != "SENSEGEN_ROOT"}
+    ours = {"SENSEGEN_ROOT", "SENSEGEN_WARM"}  # a user's engine starts ordinary kernels
+    inherited = {key: value for key, value in os.environ.items() if key not in ours}
     return {
         "args": [PYTHON, "-m", "snakemake", *folders, *OPTIONS, "--cores", "2", *arguments],
         "cwd": house,
