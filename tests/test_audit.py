@@ -277,8 +277,8 @@ class TestOtherClaims:
     @pytest.mark.parametrize(
         ("epochs", "expected"),
         [
-            ([1109, 1837], ("reproduced", "")),
-            ([300, 400], (audit.ELSEWHERE, "in other epochs")),
+            ([1109, 1837], (audit.ELSEWHERE, "with one layer")),
+            ([300, 400], (audit.ELSEWHERE, "with one layer, in other epochs")),
             ([], ("not reproducible", "none in 2000 epochs")),
         ],
     )

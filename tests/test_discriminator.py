@@ -34,6 +34,8 @@ def test_labels_follow_their_sequences_through_the_shuffle():
 def test_interval_is_wilsons_and_covers_as_often_as_it_says():
     low, high = accuracy_interval(0.9, 50)  # the textbook value of 45 successes in 50
     assert (low, high) == (pytest.approx(0.786, abs=1e-3), pytest.approx(0.957, abs=1e-3))
+    # 118 of 184 sequences in four near copies are 29.5 of 46: not 30, which would be told from chance.
+    assert accuracy_interval(118 / 184, 46) == pytest.approx((0.497, 0.764), abs=1e-3)
     hits = np.random.default_rng(0).binomial(40, 0.5, 500) / 40
     covered = np.mean([low <= 0.5 <= high for low, high in (accuracy_interval(h, 40) for h in hits)])
     assert 0.91 < covered < 0.99

@@ -227,14 +227,14 @@ class TestWordsFollowTheNumbers:
 
     def test_drift_calibration_and_three_layers_are_told_only_where_they_fail(self, results):
         text = render("report", results)
-        assert text.count("drifts") == 2 and text.count("the central 90 %") == 2 and "learn less" in text
+        assert text.count("drifts") == 2 and text.count("the central 90 %") == 2 and "learn little" in text
         for records in results["models"].values():
             for record in records:
                 record["drift"]["spectral_from_real"] = [0.0]
                 record["coverage"]["test"]["central 90%"] = 0.9
         results["experiments"][1]["training_nll"] = [-9.0] * 1500
         text = render("report", results)
-        assert "drifts" not in text and "the central 90 %" not in text and "learn less" not in text
+        assert "drifts" not in text and "the central 90 %" not in text and "learn little" not in text
 
     def test_bars_and_baselines_are_told_only_where_missed(self, results):
         assert render("report", results).count("misses the bar") == 6

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 from keras import layers
-from scipy.stats import binomtest
+from scipy.stats import norm
 
 LEARNING_RATE, BATCH = 3e-4, 128  # report, "Discriminative Model Training Parameters"
 SEQUENCE_STEPS = 128  # ours: the report does not say how long the sequences are that D sees
@@ -46,7 +46,9 @@ def labelled(real, fake, seed):
 def accuracy_interval(accuracy, independent):
     """95 % Wilson interval of an accuracy that rests on ``independent`` judgements: (low, high).
 
-    The report's four series are 20 ms apart, so sequences of one start are near copies: count them once.
+    The report's four series are 20 ms apart, so sequences of one start are near copies: count them once. What
+    is right of them need then be no whole number, as SciPy would have it.
     """
-    interval = binomtest(round(accuracy * independent), independent).proportion_ci(method="wilson")
-    return float(interval.low), float(interval.high)
+    z2 = norm.ppf(0.975) ** 2 / independent
+    centre, half = accuracy + z2 / 2, np.sqrt(z2 * (accuracy * (1 - accuracy) + z2 / 4))
+    return float((centre - half) / (1 + z2)), float((centre + half) / (1 + z2))

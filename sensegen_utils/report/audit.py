@@ -196,7 +196,6 @@ def _verdicts(results):
     shapes, settings, nans = results["data"]["shapes"], results["experiments"][0]["settings"], broken(results)
     seeds, counts = of_true_run(results, published.NAN_EPOCHS - 1), results["curves"][0]["parameters"]
     lowest = min((results["beyond"] or results["curves"][0])["training_nll"])
-    around = nans and min(nans) <= published.NAN_EPOCHS <= max(nans)
     chance = all(holds for group in d_accuracies(results).values() for *_, holds in group)
     same = {name: list(map(list, pair)) for name, pair in published.DATA_SHAPES.items()} == shapes
     valid, drawn = all(results["judge"]["controls"].values()), len(results["pictures"]) == len(PICTURES)
@@ -206,7 +205,7 @@ def _verdicts(results):
         "axis": ELSEWHERE,
         "G": REPRODUCED if counts["with_idle_dense"] == published.GENERATOR_TOTAL else DEVIATES,
         "D": REPRODUCED if results["judge"]["parameters"] == published.DISCRIMINATOR_TOTAL else DEVIATES,
-        "NaN": REPRODUCED if around else ELSEWHERE if nans else NOT_REPRODUCIBLE,
+        "NaN": ELSEWHERE if nans else NOT_REPRODUCIBLE,
         "NLL before NaN": in_range(published.NAN_NLL, seeds)[0] if seeds else NOT_REPRODUCIBLE,
         "NLL of the paper": ELSEWHERE if lowest <= published.PAPER_NLL else NOT_REPRODUCIBLE,
         "chance": NOT_REPRODUCIBLE if not valid else REPRODUCED if chance else DEVIATES,
