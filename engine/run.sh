@@ -76,7 +76,7 @@ warm_kernels() {
   if [[ $OSTYPE != linux* ]]; then return; fi
   SENSEGEN_WARM=$(mktemp -d)/socket
   export SENSEGEN_WARM JUPYTER_PATH="$PWD/tests/warm${JUPYTER_PATH:+:$JUPYTER_PATH}"
-  env -u PYTHONPATH python tests/warm/kernel.py serve "$SENSEGEN_WARM" &
+  env -u PYTHONPATH OMP_NUM_THREADS=1 python tests/warm/kernel.py serve "$SENSEGEN_WARM" &
 }
 
 # The outputs in notebooks/ are the full results on the official archive. With other data only those notebooks

@@ -38,7 +38,7 @@ class FastAdam(keras.optimizers.Adam):
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         if not self._is_fast(grads):
             return super()._backend_update_step(grads, trainable_variables, learning_rate)
-        step, factor = tf.cast(self.iterations.value + 1, tf.float32), tf.constant(1.0)
+        step, factor = tf.cast(tf.convert_to_tensor(self.iterations) + 1, tf.float32), tf.constant(1.0)
         rate = learning_rate * tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
         if self.global_clipnorm:
             norm = tf.linalg.global_norm(grads)

@@ -79,6 +79,8 @@ def read_clock(column, name, rate, same, resample=None, borders=()):
     values, steps = values * scale, steps * scale
     _check_order(steps, same, usual * scale, column.index, called, rate, borders)
     within, usual = steps[same], _usual(steps, same)
+    if usual <= 0:
+        raise ValueError(f"{called} stands still at most samples, so it tells nothing: leave time out.")
     median, resolution = np.median(within), _resolution(values)
     if _in_turn(within, resolution):
         said = f"the steps of {called} are {within[0]:.3g} s and {within[1]:.3g} s in turn"
@@ -239,10 +241,9 @@ def _check_order(steps, same, usual, places, called, rate, borders):
     if steps[row] == 0:
         raise ValueError(
             f"{place(places, row + 1)} is the same time as the one before it ({wrong.sum()} such samples). "
-            "If the clock is only coarse, or writes packets, all samples are real: give their rate"
-            f"{f'={1 / usual:.4g}' * (usual > 0)} beside time. If a new recording begins there, or two "
-            "devices write in turn, say which: "
-            "recording=..."
+            "If the clock is only coarse, or writes packets, all samples are real: give their "
+            f"{f'rate={1 / usual:.4g}' if usual > 0 else 'rate'} beside time. If a new recording begins "
+            "there, or two devices write in turn, say which: recording=..."
         )
     known = []
     for name, column in borders:

@@ -184,8 +184,8 @@ def _resampled(sensor, seconds, rate, kinds):
     old, border = np.concatenate(source), np.cumsum([len(at) for at in grid])[:-1] - 1
     made = {kind: sensor[kind][old] for kind in kinds} | {"places": sensor["places"][old], "values": values}
     made |= {"same": np.ones(len(old) - 1, bool), "pauses": np.zeros(len(old) - 1), "rate": float(rate)}
-    made["same"][border] = sensor["same"][old[border]]
-    made["pauses"][border] = sensor["pauses"][np.array(cuts[1:-1], int) - 1]
+    across = np.array(cuts[1:-1], int) - 1  # not old[border]: the grid may end before the last sample
+    made["same"][border], made["pauses"][border] = sensor["same"][across], sensor["pauses"][across]
     filled = ((sensor["pauses"] > 0) & ~wide).sum()
     made["lost"] = int(np.round(made["pauses"][made["pauses"] > 0] / step - 1).sum())
     return made, f"interpolated linearly to {rate:g} Hz, over {filled} single lost samples"
@@ -196,6 +196,9 @@ def _fields(source):
 
     The columns are a table, its index the places; or arrays by name (None for the only one).
     """
+    if np.ma.is_masked(source):
+        count = np.ma.count_masked(source)
+        raise ValueError(f"{count} values are masked. Leave those samples out, and give their times.")
     if isinstance(source, pd.DataFrame):
         if not source.columns.is_unique:
             raise ValueError(f"two columns {source.columns[source.columns.duplicated()][0]!r}. Rename one.")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 # SENSEGEN_ROOT lets tests run the real notebooks against a scratch folder.
-ROOT = Path(os.environ.get("SENSEGEN_ROOT", Path(__file__).resolve().parents[1]))
+ROOT = Path(os.environ.get("SENSEGEN_ROOT") or Path(__file__).resolve().parents[1])
 DATA = ROOT / "data"
 
 

@@ -37,7 +37,7 @@ def get_profile(name):
 
     A sweep has those of the profile that its file, config/sweep-*.yaml, names, but for those that it changes.
     """
-    if name.startswith("sweep-"):
+    if name.startswith("sweep-") and (CONFIG / f"{name}.yaml").exists():
         sweep = read(name)
         return _get("profile", sweep["profile"], PROFILES) | sweep["numbers"]
     return _get("profile", name, PROFILES)

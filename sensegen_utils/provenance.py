@@ -44,7 +44,8 @@ def _processor():
 
 def _git_commit():
     def git(*arguments):
-        command = ["git", "-C", CONFIG.parent, *arguments]  # the code's, wherever results go
+        # The code's own repository, wherever results go, and not one that it was unpacked in.
+        command = ["git", "-C", CONFIG.parent, "--git-dir=.git", *arguments]
         return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL)
 
     try:

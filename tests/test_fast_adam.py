@@ -51,6 +51,7 @@ def count_fast_updates(monkeypatch):
         {"learning_rate": SCHEDULE, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3},
         {"learning_rate": 1e-2, "use_ema": True, "ema_momentum": 0.9, "global_clipnorm": 0.05},
         {"learning_rate": 1e-2, "weight_decay": 0.1},
+        {"learning_rate": 1e-2, "gradient_accumulation_steps": 2},
     ],
     ids=lambda options: " ".join(options),
 )

@@ -723,6 +723,33 @@ def test_single_lost_samples_are_interpolated_on_request():
     assert apart["group"].tolist() == ["person 0"] * 598 + ["person 1"] * 600
 
 
+def test_interpolation_keeps_the_borders_of_people_whose_clock_is_uneven():
+    rng, each = np.random.default_rng(0), 300
+    time = np.concatenate(
+        [100 * n + np.arange(each) / 50 + rng.uniform(-4e-3, 4e-3, each) for n in range(20)]
+    )
+    who = np.repeat(np.arange(20), each)
+    table = pd.DataFrame({"t": time.round(4), "x": 1.0 * who, "y": rng.normal(size=len(who)), "who": who})
+    sensor = read_sensor(table, time="t", group="who", channels=["x", "y"], resample=50)
+    assert len(sensor["pieces"]) == 20
+    assert all(len(set(sensor["group"][start:end])) == 1 for start, end in sensor["pieces"])
+    windows = cut_windows(sensor, 100)["x"]
+    assert (np.ptp(windows[:, :, 0], axis=1) == 0).all(), "a window is of one person"
+
+
+def test_a_clock_that_stands_still_is_refused():
+    table = timed(np.zeros(400))
+    for rate in (None, 50):
+        with pytest.raises(ValueError, match="same time as the one before it|stands still at most samples"):
+            read_sensor(table, time="t", rate=rate)
+
+
+def test_masked_values_are_refused():
+    values = np.ma.masked_less(np.random.default_rng(0).normal(size=(400, 2)), -2)
+    with pytest.raises(ValueError, match=r"\d+ values are masked. Leave those samples out"):
+        read_sensor(values, rate=50)
+
+
 def test_what_lies_in_no_window_is_said():
     lost = np.random.default_rng(0).uniform(size=6000) < 0.02
     table = timed(np.arange(6000) / 50)[~lost]

@@ -115,6 +115,6 @@ def test_unbroken_series_are_the_recordings_one_after_the_other():
 
 def test_part_of_some_volunteers_keeps_their_order():
     part = part_of([(1, 1, np.arange(192.0)), (2, 2, 500 + np.arange(256.0)), (1, 3, 900 + np.arange(128.0))])
-    chosen = of_subjects(part, (1,))
+    chosen = of_subjects(part, {1})
     assert chosen["activity"].tolist() == [1, 1, 3] and set(chosen["subject"].tolist()) == {1}
     assert chosen["signals"]["total_acc_x"][:, 0].tolist() == [0, 64, 900]

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -273,15 +274,20 @@ def test_results_need_notebooks_1_to_4_and_nothing_else(tmp_path):
 
 def test_the_commit_is_the_codes_wherever_results_go(tmp_path):
     told = "from sensegen_utils import provenance; print(provenance._git_commit())"
-    here = {name: value for name, value in os.environ.items() if name != "SENSEGEN_ROOT"} | {
-        "PYTHONPATH": str(ROOT)
-    }
+    inherited = {name: value for name, value in os.environ.items() if name != "SENSEGEN_ROOT"}
+    environment = inherited | {"PYTHONPATH": str(ROOT)}
     run = {"capture_output": True, "text": True, "check": True}
     here, elsewhere = (
         subprocess.run([sys.executable, "-c", told], env=each, **run).stdout
-        for each in (here, here | {"SENSEGEN_ROOT": str(tmp_path)})
+        for each in (environment, environment | {"SENSEGEN_ROOT": str(tmp_path)})
     )
     assert here == elsewhere
+    for name in ("sensegen_utils", "config"):
+        shutil.copytree(ROOT / name, tmp_path / "thesis" / name)
+    subprocess.run("git init -q . && git -c user.name=x -c user.email=x commit -q --allow-empty -m thesis",
+                   shell=True, check=True, cwd=tmp_path)  # fmt: skip
+    unpacked = {"env": environment | {"PYTHONPATH": str(tmp_path / "thesis")}, "cwd": tmp_path}
+    assert subprocess.run([sys.executable, "-c", told], **unpacked, **run).stdout == "unknown\n"
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parts[-3]}/{path.stem}")

@@ -110,6 +110,9 @@ def test_sampling_equals_the_model_run_step_by_step(random_generator, known):
 def test_clear_errors(random_generator):
     with pytest.raises(ValueError, match="temperatures must be positive"):
         sample_series(random_generator, 1, 5, seed=0, sigma_temperature=0)
+    for wrong in (np.nan, 1e-46, np.inf):
+        with pytest.raises(ValueError, match="temperatures must be positive"):
+            sample_series(random_generator, 1, 5, seed=0, mixture_temperature=wrong)
     with pytest.raises(ValueError, match=r"prefix must have shape \(2, at least 1\)"):
         sample_series(random_generator, 2, 5, seed=0, prefix=np.zeros((3, 4)))
     broken = build_generator(4, 1)
@@ -158,6 +161,14 @@ def test_a_full_disk_is_named(random_generator, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_of_numpy_are_numbers(random_generator, tmp_path):
+    whole = np.int64(3), np.int64(20)
+    path = sample_to_file(
+        tmp_path / "drawn.npy", random_generator, *whole, seed=0, sigma_temperature=np.float64(1)
+    )
+    np.testing.assert_array_equal(np.load(path), sample_series(random_generator, *whole, seed=0))
 
 
 def test_other_suffixes_are_refused(random_generator, tmp_path):

@@ -215,6 +215,8 @@ def test_batches_of_an_epoch_do_not_depend_on_where_training_began(whitening):
     first = inputs_and_targets(whitening, *draw(np.random.default_rng([3, 0])))[0]
     shown = np.concatenate([inputs for inputs, _ in batches[:2]])
     assert {row.tobytes() for row in shown} <= {row.tobytes() for row in first}
+    with pytest.raises(ValueError, match="50 windows do not fill a batch of 51"):
+        next(training_batches(whitening, draw, 51, seed=3))
 
 
 def test_best_weights_that_are_gone_are_named(whitening, tmp_path):

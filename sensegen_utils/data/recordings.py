@@ -57,7 +57,7 @@ def recordings(part):
 
 def of_subjects(part, subjects):
     """Return the windows of some volunteers of a part, in their order: a part of the same form."""
-    rows = np.isin(part["subject"], subjects)
+    rows = np.isin(part["subject"], list(subjects))
     signals = {name: windows[rows] for name, windows in part["signals"].items()}
     return {"signals": signals, "activity": part["activity"][rows], "subject": part["subject"][rows]}
 

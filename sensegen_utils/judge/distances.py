@@ -80,9 +80,7 @@ def frechet_distance(real, generated):
     """
     means = [x.mean(axis=0) for x in (real, generated)]
     covariances = [np.cov(x, rowvar=False) for x in (real, generated)]
-    values, vectors = np.linalg.eigh(covariances[0])
-    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ covariances[1] @ root), 0)).sum()
+    shared = np.sqrt(np.maximum(np.linalg.eigvals(covariances[0] @ covariances[1]).real, 0)).sum()
     return float(((means[0] - means[1]) ** 2).sum() + sum(map(np.trace, covariances)) - 2 * shared)
 
 

@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import check_consistent_length
 
 from fast_keras.once import outputs, untrained
 from ported.quant import quant_features
@@ -114,10 +115,7 @@ def judge_across(kind, real, fake, subject, folds=3, **how):
     ``subject`` (n,) are the volunteers of ``real``, divided into ``folds`` or as many as there are; fakes go
     with their rows. ``how`` are `judge`'s other arguments. Returns what `judge` returns, over all windows.
     """
-    if not len(real) == len(fake) == len(subject):
-        raise ValueError(
-            f"{len(real)} real, {len(fake)} fake windows, {len(subject)} subjects: give equally many"
-        )
+    check_consistent_length(real, fake, subject)
     people, parts = {}, []
     for taught, asked in GroupKFold(min(folds, len(np.unique(subject)))).split(real, groups=subject):
         known = subject[taught] if len(np.unique(subject[taught])) > 1 else None

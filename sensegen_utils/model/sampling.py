@@ -86,7 +86,7 @@ def sample_to_file(path, generator, counts, steps, seed, whitening=None, **optio
     temperatures = [options.pop(f"{what}_temperature", 1.0) for what in ("mixture", "sigma")]
     blocks = _blocks(generator, whitening, counts, steps, seed, temperatures, **options)
     first = next(blocks)  # refuses wrong arguments before anything is written
-    shape = (sum(counts.values()), *first.shape[1:]) if whitening else (counts, steps)
+    shape = tuple(map(int, (sum(counts.values()), *first.shape[1:]) if whitening else (counts, steps)))
     with contextlib.ExitStack() as stack:
         temporary = stack.enter_context(atomic_path(path))
         if path.suffix == ".npy":
@@ -116,7 +116,8 @@ def _blocks(
     for name, value, least in whole:
         if not isinstance(value, int | np.integer) or value < least:
             raise ValueError(f"{name} {value!r}: give a whole number, at least {least}")
-    if min(temperatures) <= 0:
+    temperatures, steps = [float(each) for each in temperatures], int(steps)
+    if not all(1e-6 <= each < np.inf for each in temperatures):  # below, float32 knows no other component
         said = f"temperatures must be positive, not {temperatures[0]} and {temperatures[1]}"
         raise ValueError(f"{said}; use a small value such as 0.01 for nearly deterministic samples")
     if candidates > 1 and log_odds is None:

@@ -54,7 +54,7 @@ def resume(model, checkpoint, settings):
     if not Path(checkpoint).exists():
         return 0
     try:
-        saved, wanted = _read(checkpoint), settings | MADE_WITH
+        saved, wanted = _read(checkpoint), json.loads(json.dumps(settings | MADE_WITH))
         old = saved["settings"]
         different = [key for key in sorted(wanted.keys() | old.keys()) if wanted.get(key) != old.get(key)]
         if not different:
@@ -149,11 +149,13 @@ def training_batches(whitening, draw, batch_size, seed, first_epoch=0):
 
     ``draw`` takes a NumPy generator and returns the windows and labels of one epoch, always equally many.
     Epoch k has its own generator, from ``seed`` and k, so that a resumed training sees what it would have
-    seen. A last batch that is not full is left out, other windows each time.
+    seen. A last batch that is not full is left out, other windows each time. ValueError if none is full.
     """
     for epoch in itertools.count(first_epoch):
         rng = np.random.default_rng([seed, epoch])
         inputs, targets = inputs_and_targets(whitening, *draw(rng))
+        if len(inputs) < batch_size:
+            raise ValueError(f"{len(inputs)} windows do not fill a batch of {batch_size}")
         order = rng.permutation(len(inputs))
         for start in range(0, len(order) - batch_size + 1, batch_size):
             rows = order[start : start + batch_size]

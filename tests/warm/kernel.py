@@ -9,11 +9,11 @@ For Linux only: elsewhere a library may not survive a fork.
     python kernel.py CONNECTION_FILE   what Jupyter starts; it ends with its parent and with the kernel
 """
 
+import contextlib
 import gc
 import importlib
 import json
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -59,7 +59,9 @@ def serve(address):
                 door.close()
                 become_kernel(caller)
             caller.close()
-    shutil.rmtree(Path(address).parent)
+    Path(address).unlink()
+    with contextlib.suppress(OSError):
+        Path(address).parent.rmdir()  # made for it, if nothing else is there
 
 
 def become_kernel(caller):
@@ -71,15 +73,24 @@ def become_kernel(caller):
         os.dup2(stream, target)
         os.close(stream)
     asked = json.loads(caller.makefile().readline())
+    kernelapp, numpy = map(importlib.import_module, ("ipykernel.kernelapp", "numpy"))
     os.environ.clear()
     os.environ.update(asked["environment"])
     os.chdir(asked["folder"])
     folders = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:1] = filter(None, folders)  # the first was the folder of this file
     sys.argv = ["ipykernel_launcher", "-f", asked["connection"]]
-    threading.Thread(target=lambda: (caller.recv(1), os._exit(1)), daemon=True).start()
-    importlib.import_module("ipykernel.kernelapp").launch_new_instance()
+    numpy.random.seed()  # else all forks draw the same
+    threading.Thread(target=end_with, args=(caller,), daemon=True).start()
+    kernelapp.launch_new_instance()
     os._exit(0)
+
+
+def end_with(other):
+    """End this process when the one at the other end of a connection has ended."""
+    with contextlib.suppress(OSError):
+        other.recv(1)
+    os._exit(1)
 
 
 def call(connection):
@@ -93,7 +104,7 @@ def call(connection):
     asked = {"connection": connection, "folder": str(Path.cwd()), "environment": dict(os.environ)}
     socket.send_fds(server, [b"."], [0, 1, 2])
     server.sendall(json.dumps(asked).encode() + b"\n")
-    threading.Thread(target=lambda: (server.recv(1), os._exit(0)), daemon=True).start()
+    threading.Thread(target=end_with, args=(server,), daemon=True).start()
     while os.getppid() == parent:
         time.sleep(0.2)
 
