@@ -118,6 +118,8 @@ def _separator(lines):
 
 def _layout(lines):
     """Return what `pandas.read_csv` must be told, the number of the names' line, and notes."""
+    if not lines:
+        raise ValueError("its first line is longer than that of a table. Begin with a line of column names.")
     hint = re.fullmatch(r'"?sep=(.)"?', lines[0])  # a line that some spreadsheets and exports write
     separator, spoken = (hint[1], "the sign that line 1 names") if hint else _separator(lines)
     rows = [[] if _is_comment(line) else _split(line, separator) for line in lines]

@@ -217,7 +217,11 @@ def _get(fields, name, use):
 def _channels(fields, left, channels, array):
     """Return the channels as a table, from the columns or the array that are named or left."""
     channels = [channels] if isinstance(channels, str) else channels
+    if channels is not None and len(set(channels)) < len(channels):
+        raise ValueError(f"channels={list(channels)} names one of them twice.")
     if isinstance(fields, pd.DataFrame):
+        if array is not None:
+            raise ValueError(f"array={array!r} names an array of an .npz, and this is a table: leave it out.")
         channels = left if channels is None else channels
         if not len(channels):
             raise ValueError("no column is left for the channels. Name them: channels=[...].")

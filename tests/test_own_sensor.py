@@ -744,6 +744,18 @@ def test_a_clock_that_stands_still_is_refused():
             read_sensor(table, time="t", rate=rate)
 
 
+def test_what_a_table_has_not_is_refused(tmp_path):
+    table = signal()
+    with pytest.raises(ValueError, match="array='x' names an array of an .npz, and this is a table"):
+        read_sensor(table, rate=50, array="x")
+    for source in (table, table.to_numpy()):
+        with pytest.raises(ValueError, match="names one of them twice"):
+            read_sensor(source, rate=50, channels=["x", "x", "y"])
+    (tmp_path / "long.csv").write_text("x" * 100_000)
+    with pytest.raises(ValueError, match=r"long\.csv.*first line is longer"):
+        read_sensor(tmp_path / "long.csv", rate=50)
+
+
 def test_masked_values_are_refused():
     values = np.ma.masked_less(np.random.default_rng(0).normal(size=(400, 2)), -2)
     with pytest.raises(ValueError, match=r"\d+ values are masked. Leave those samples out"):
