@@ -154,15 +154,15 @@ def save_har_layout(samples, folder):
     as a whole, in place of an earlier one of this function. Raises ValueError for windows of another length
     and for a folder that holds anything else.
     """
-    folder, steps = Path(folder), samples["x"].shape[1]
+    folder, steps = Path(folder).resolve(), samples["x"].shape[1]
     if steps != WINDOW:
         raise ValueError(f"windows of {steps} samples: UCI HAR's have {WINDOW}, so draw with seconds=2.56")
     readme = folder / "README.txt"
     known = {"README.txt", "activity_labels.txt", "train/y_train.txt", "train/subject_train.txt"}
     known |= {f"train/Inertial Signals/{signal}_train.txt" for signal in SIGNALS}
     ours = readme.is_file() and readme.read_text("utf-8", "replace").startswith(README.splitlines()[0])
-    there = {each.relative_to(folder).as_posix() for each in folder.rglob("[!.]*") if each.is_file()}
-    ours &= there <= known  # and nothing but ours
+    there = {each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file()}
+    ours &= there <= known | {".DS_Store"}  # and nothing but ours, and what a Mac leaves
     if folder.exists() and not ours and (folder.is_file() or any(folder.iterdir())):
         raise ValueError(f"{folder} is there already, and is no folder of synthetic data: choose another")
     files = {

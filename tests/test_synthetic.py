@@ -235,7 +235,7 @@ def test_a_folder_of_other_data_stays_as_it_is(samples, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["README.txt"]
 
 
-@pytest.mark.parametrize("name", ["train/my_notes.txt", "test/y_test.txt", "backup/y_train.txt"])
+@pytest.mark.parametrize("name", ["train/my_notes.txt", "test/y_test.txt", "backup/y_train.txt", ".notes"])
 def test_a_file_of_somebody_elses_among_the_data_is_not_deleted(samples, tmp_path, name):
     save_har_layout(samples, tmp_path / "har")
     save_har_layout(samples, tmp_path / "har")
