@@ -63,7 +63,8 @@ def run_profile(house, **how):
     )
     script = f"set -euo pipefail; . engine/run.sh; yes= passed=() {given}; run_profile smoke"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    inherited = {key: value for key, value in os.environ.items() if key != "SENSEGEN_ROOT"}
+    ours = {"SENSEGEN_ROOT", "SENSEGEN_WARM"}  # of a forked kernel no memory would be told
+    inherited = {key: value for key, value in os.environ.items() if key not in ours}
     told = subprocess.run(
         ["bash", "-c", script], cwd=house, env=inherited | {"PATH": path}, capture_output=True, text=True
     )
