@@ -38,6 +38,7 @@ MODULES = [  # of others only: what the project's own do when they are imported 
 def serve(address):
     """Fork once for each caller, as long as the parent of this process lives."""
     parent = os.getppid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who stops the command from the keyboard stops the parent
     # Read when the modules are imported. A kernel sets the first itself, each notebook the second.
     os.environ |= {"MPLBACKEND": "module://matplotlib_inline.backend_inline", "TF_CPP_MIN_LOG_LEVEL": "3"}
     with socket.socket(socket.AF_UNIX) as door:
@@ -66,6 +67,7 @@ def serve(address):
 
 def become_kernel(caller):
     """Be the kernel that the caller asked for: its streams, folder and environment. End with the caller."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     caller.setblocking(True)
     _, streams, _, _ = socket.recv_fds(caller, 1, 3)
