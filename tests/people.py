@@ -31,9 +31,8 @@ def people(count, seed):
 
 
 TRAIN, HELD_OUT, OTHERS = (people(420, seed) for seed in (1, 2, 3))
-BROKEN = {
-    name: getattr(contenders, name.replace(" ", "_"))(*TRAIN, len(TRAIN[0])) for name in contenders.BROKEN
-}
+COUNTS = dict.fromkeys(range(1, 7), 70)
+BROKEN = {name: generate(*TRAIN, COUNTS) for name, generate in contenders.BROKEN.items()}
 ALL = BROKEN | {"train": TRAIN, "others": OTHERS}
 
 

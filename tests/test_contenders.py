@@ -82,13 +82,17 @@ def test_bootstrap_refuses_what_it_cannot_do(options, message):
 
 
 def test_broken_generators_have_labels_and_are_drawn_by_seed():
-    for name in contenders.BROKEN:
-        generate = getattr(contenders, name.replace(" ", "_"))
-        windows, activity = generate(*TRAIN, 50, seed=3)
-        assert windows.shape == (50, 128, 6) and windows.dtype == np.float32 and activity.shape == (50,)
-        np.testing.assert_array_equal(windows, generate(*TRAIN, 50, seed=3)[0])
-        assert (activity != generate(*TRAIN, 50, seed=4)[1]).any()
-        assert len(generate(*TRAIN, 500)[0]) == 500  # more than there are real ones
+    counts = {5: 30, 1: 20}
+    for name, generate in contenders.BROKEN.items():
+        windows, activity = generate(*TRAIN, counts, seed=3)
+        assert windows.shape == (50, 128, 6) and windows.dtype == np.float32
+        assert activity.tolist() == 30 * [5] + 20 * [1]
+        np.testing.assert_array_equal(windows, generate(*TRAIN, counts, seed=3)[0])
+        assert name == "class mean" or (windows != generate(*TRAIN, counts, seed=4)[0]).any()
+        assert len(generate(*TRAIN, {1: 500})[0]) == 500  # more than there are real ones
+    copies, _ = contenders.copy_of_training(*TRAIN, {5: 70, 1: 20})
+    assert len(np.unique(copies, axis=0)) == 90  # each once
+    assert {*map(bytes, copies[:70])} == {*map(bytes, TRAIN[0][TRAIN[1] == 5])}
     mean, activity = BROKEN["class mean"]
     np.testing.assert_allclose(mean[activity == 5][7], TRAIN[0][TRAIN[1] == 5].mean(axis=0), rtol=1e-5)
     noise, _ = BROKEN["white noise"]
@@ -121,7 +125,7 @@ def test_contenders_are_drawn_by_name():
     expected = {
         "VAR": sample_var(MODEL, {1: 4, 2: 3}, 64, 5),
         "block bootstrap": block_bootstrap(WINDOWS, LABELS, known["subject"], {1: 4, 2: 3}, 5, steps=64),
-        "class mean": contenders.class_mean(WINDOWS, LABELS, 7, 5),
+        "class mean": contenders.class_mean(WINDOWS, LABELS, {1: 4, 2: 3}, 5),
     }
     for name, (windows, activity) in expected.items():
         drawn, labels = contenders.draw(name, known, {1: 4, 2: 3}, MODEL, 5)
@@ -133,7 +137,9 @@ def test_samples_of_packages_are_found_by_model_and_drawn_with_their_activities(
     codes = np.arange(9) % 6
     np.savez(path, test=np.tile(codes[:, None, None], (1, 128, 6)), test_activity=codes)
     np.savez(tmp_path / "08_tsgm-vae-one-seed0.npz")
-    assert contenders.package_files(tmp_path, "six") == {"tsgm vae": path}
+    flow = tmp_path / "08_flow-matching-six-seed0.npz"
+    np.savez(flow)
+    assert contenders.package_files(tmp_path, "six") == {"flow matching": flow, "tsgm vae": path}
     windows, activity = contenders.draw_from_file(path, "test", 5, seed=0)
     assert windows.shape == (5, 128, 6) and windows.dtype == np.float32
     assert (windows[:, 0, 0] == activity).all()

@@ -103,7 +103,7 @@ class TestJudges:
 
     def test_a_judge_that_did_not_learn_shows_in_its_training_accuracy(self):
         real, test_real, *_ = self.walks
-        fakes = [contenders.shuffled_time(x, np.ones(len(x)), len(x))[0] for x in self.walks[2:]]
+        fakes = [contenders.shuffled_time(x, np.ones(len(x)), {1: len(x)})[0] for x in self.walks[2:]]
         lazy = two_sample.judge("report", real, fakes[0], test_real, fakes[1], epochs=1)
         assert lazy["score"] < 0.3 and lazy["training_accuracy"] < 0.8
         able = two_sample.judge("features", real, fakes[0], test_real, fakes[1])

@@ -61,13 +61,13 @@ def draw(name, known, counts, predictors, seed):
         return sample_var(predictors, counts, steps, seed)
     if name == "block bootstrap":
         return block_bootstrap(x, y, known["subject"], counts, seed, steps)
-    return BROKEN[name](x, y, sum(counts.values()), seed)
+    return BROKEN[name](x, y, counts, seed)
 
 
 def package_files(folder, model):
-    """Return {name: file} of the samples of other packages in ``folder`` (`benchmarks/tsgm_baselines.py`)."""
-    files = sorted(folder.glob(f"08_tsgm-*-{model}-seed*.npz"))
-    return {f"tsgm {path.stem.split('-')[1]}": path for path in files}
+    """Return {name: file} of the samples in ``folder`` that other models have drawn (docs/benchmarks.md)."""
+    files = sorted(folder.glob(f"08_*-{model}-seed*.npz"))
+    return {path.stem[3:].rsplit("-", 2)[0].replace("-", " "): path for path in files}
 
 
 def draw_from_file(path, part, count, seed):
@@ -127,32 +127,36 @@ def block_bootstrap(windows, activity, subject, counts, seed, steps=WINDOW, bloc
     return np.concatenate(drawn), np.repeat(list(counts), list(counts.values()))
 
 
-def white_noise(windows, activity, count, seed=0):
+def white_noise(windows, activity, counts, seed=0):
     """Noise without memory, with each channel's mean and deviation, and labels it knows nothing of."""
+    labels = np.repeat(list(counts), list(counts.values()))
     mean, deviation = (f(windows, axis=(0, 1), dtype=float) for f in (np.mean, np.std))
-    noise = np.random.default_rng(seed + 1).normal(mean, deviation, (count, *windows.shape[1:]))
-    return noise.astype(np.float32), copy_of_training(windows, activity, count, seed)[1]
+    noise = np.random.default_rng(seed + 1).normal(mean, deviation, (len(labels), *windows.shape[1:]))
+    return noise.astype(np.float32), labels
 
 
-def shuffled_time(windows, activity, count, seed=0):
+def shuffled_time(windows, activity, counts, seed=0):
     """Real windows whose samples are in random order, the channels of one moment together."""
-    copies, labels = copy_of_training(windows, activity, count, seed)
-    order = np.random.default_rng(seed + 1).permuted(np.tile(np.arange(windows.shape[1]), (count, 1)), axis=1)
+    copies, labels = copy_of_training(windows, activity, counts, seed)
+    steps = np.tile(np.arange(windows.shape[1]), (len(labels), 1))
+    order = np.random.default_rng(seed + 1).permuted(steps, axis=1)
     return np.take_along_axis(copies, order[:, :, None], axis=1), labels
 
 
-def class_mean(windows, activity, count, seed=0):
+def class_mean(windows, activity, counts, seed=0):
     """For each activity its mean window, over and over."""
-    labels = copy_of_training(windows, activity, count, seed)[1]
-    names, place = np.unique(labels, return_inverse=True)
-    means = np.stack([windows[np.asarray(activity) == name].mean(axis=0) for name in names])
-    return means[place].astype(np.float32), labels
+    means = [windows[np.asarray(activity) == label].mean(axis=0) for label in counts]
+    sizes = list(counts.values())
+    return np.repeat(means, sizes, axis=0).astype(np.float32), np.repeat(list(counts), sizes)
 
 
-def copy_of_training(windows, activity, count, seed=0):
-    """Real windows as they are, each at most once if there are enough, and their labels."""
-    index = np.random.default_rng(seed).choice(len(activity), count, replace=count > len(activity))
-    return windows[index], np.asarray(activity)[index]
+def copy_of_training(windows, activity, counts, seed=0):
+    """Real windows as they are, and their labels; of an activity each at most once if there are enough."""
+    rows = []
+    for label, count in counts.items():
+        own = np.flatnonzero(np.asarray(activity) == label)
+        rows.extend(np.random.default_rng(seed).choice(own, count, replace=count > len(own)))
+    return windows[rows], np.asarray(activity)[rows]
 
 
 BROKEN = {
