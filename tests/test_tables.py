@@ -276,10 +276,16 @@ def test_budgets_of_packages_are_told(results):
     parts = {"1": {"counts": {"autoencoder": 7, "joint": 2}}, "2": {"counts": {"autoencoder": 5, "joint": 4}}}
     results["fidelity"]["one"]["provenance_of_packages"]["08_tsgm-timegan-one-seed0"] = {
         "settings": {"model": "timegan", "minutes": 20.0, "tsgm": "0.1.0"}, "sampling_seconds": 90.0,
-        "parts": parts,
+        "parts": parts, "machine": {"machine": {"processor": "EPYC"}},
+    }  # fmt: skip
+    results["fidelity"]["one"]["provenance_of_packages"]["08_flow-matching-one-seed0"] = {
+        "settings": {"model": "flow matching", "minutes": 4}, "versions": {"torch": "2.11.0"},
+        "parts": {"all": {"counts": {"update": 9}}}, "machine": {"machine": {"processor": "H200"}},
+        "sampling_seconds": 6,
     }  # fmt: skip
     assert rows(results, "packages_one") == [
-        ["tsgm timegan", "0.1.0", "20", "2", "12 (autoencoder), 6 (joint)", "1.5"]
+        ["tsgm timegan", "0.1.0", "EPYC", "20", "2", "12 (autoencoder), 6 (joint)", "1.5"],
+        ["flow matching", "PyTorch 2.11.0", "H200", "4", "1", "9 (update)", "0.1"],
     ]
 
 
