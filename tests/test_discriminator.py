@@ -19,6 +19,8 @@ def test_sequences_are_cut_without_overlap_all_rows_of_a_start_together():
         cut_sequences(series, 4), [[0, 1, 2, 3], [10, 11, 12, 13], [4, 5, 6, 7], [14, 15, 16, 17]]
     )
     assert cut_sequences(series, 4, stride=1).shape == (14, 4)
+    with pytest.raises(ValueError, match="step cannot be zero"):
+        cut_sequences(series, 4, stride=0)
     with pytest.raises(ValueError, match="10 steps are too short for sequences of 11"):
         cut_sequences(series, 11)
 

@@ -182,6 +182,8 @@ def test_candidates_continue_their_prefix_and_go_to_a_file(whitening, generator,
     drawn, _ = sample_windows(generator, whitening, {2: 5}, 6, seed=0, **how)
     path = sampling.sample_to_file(tmp_path / "drawn.npy", generator, {2: 5}, 6, 0, whitening, **how)
     np.testing.assert_array_equal(np.load(path), drawn)
+    with pytest.raises(ValueError, match="sigma_floor does not go with a whitening"):
+        sampling.sample_to_file(path, generator, {2: 5}, 6, 0, whitening, sigma_floor=0.1)
     plain, _ = sample_windows(
         generator, whitening, {2: 20}, 6, seed=0, prefix={2: given[2].repeat(4, axis=0)}
     )

@@ -44,7 +44,6 @@ def in_order(windows, activity, wanted):
     """Return windows (n, ...) in the order of the ``wanted`` activities (n,).
 
     So a real window and the one in its row are of the same activity, when judges are compared by volunteer.
-    Where there are more of one activity than wanted, and fewer of another, the last rows do not fit.
     """
     placed = np.empty_like(windows)
     placed[np.argsort(wanted, kind="stable")] = windows[np.argsort(activity, kind="stable")]
@@ -138,16 +137,15 @@ def white_noise(windows, activity, counts, seed=0):
 def shuffled_time(windows, activity, counts, seed=0):
     """Real windows whose samples are in random order, the channels of one moment together."""
     copies, labels = copy_of_training(windows, activity, counts, seed)
-    steps = np.tile(np.arange(windows.shape[1]), (len(labels), 1))
-    order = np.random.default_rng(seed + 1).permuted(steps, axis=1)
+    order = np.random.default_rng(seed + 1).permuted(np.indices(copies.shape[:2])[1], axis=1)
     return np.take_along_axis(copies, order[:, :, None], axis=1), labels
 
 
 def class_mean(windows, activity, counts, seed=0):
     """For each activity its mean window, over and over."""
-    means = [windows[np.asarray(activity) == label].mean(axis=0) for label in counts]
-    sizes = list(counts.values())
-    return np.repeat(means, sizes, axis=0).astype(np.float32), np.repeat(list(counts), sizes)
+    labels = np.repeat(list(counts), list(counts.values()))
+    means = {label: windows[np.asarray(activity) == label].mean(axis=0) for label in counts}
+    return np.stack([means[label] for label in labels.tolist()]).astype(np.float32), labels
 
 
 def copy_of_training(windows, activity, counts, seed=0):

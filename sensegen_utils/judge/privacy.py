@@ -81,9 +81,8 @@ def exact_copies(generated, training, tolerance=1e-6, shift=32):
     """Count generated windows that are cut from the training recordings, wherever the cut begins.
 
     The middle of each window, without ``shift`` steps at both ends, is sought in all training windows at
-    every shift up to that. As UCI HAR's windows overlap by half, 32 reaches every place of a recording; 0
-    compares whole windows only, 65 times faster. All samples must be equal within ``tolerance``, in the
-    channels' units. Raises ValueError if nothing of a window is left.
+    every shift up to that. As UCI HAR's windows overlap by half, 32 reaches every place of a recording. All
+    samples must be equal within ``tolerance``, in the channels' units. Raises ValueError if nothing is left.
     """
     check_windows(generated, training)
     steps = generated.shape[1]

@@ -40,7 +40,6 @@ def judge(
     a fifth is held out to choose the penalty, for networks to choose the weights with the least loss there;
     ``epochs`` / 3 without a better one end their training. ``subject`` (n,) of ``train_real`` holds out whole
     volunteers, since half-overlapping windows would leak.
-
     Returns "accuracy"; "score", |0.5 - accuracy|, 0 for fakes that nobody can tell; "auc";
     "training_accuracy", near 0.5 if the judge has not learnt, or the fakes are real; and with
     ``test_subject`` "by_volunteer", the accuracy on the real windows of each test volunteer and the fakes in

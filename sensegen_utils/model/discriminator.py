@@ -27,8 +27,8 @@ def cut_sequences(series, steps=SEQUENCE_STEPS, stride=None):
     """
     if series.shape[1] < steps:
         raise ValueError(f"series of {series.shape[1]} steps are too short for sequences of {steps}")
-    windows = np.lib.stride_tricks.sliding_window_view(series, steps, axis=1)[:, :: stride or steps]
-    return windows.swapaxes(0, 1).reshape(-1, steps)
+    windows = np.lib.stride_tricks.sliding_window_view(series, steps, axis=1)
+    return windows[:, :: steps if stride is None else stride].swapaxes(0, 1).reshape(-1, steps)
 
 
 def labelled(real, fake, seed):

@@ -41,7 +41,6 @@ def sample_series(
     ``mixture_temperature`` divides the mixture logits, ``sigma_temperature`` multiplies sigma: below 1 both
     make the samples more typical. Equal arguments give equal samples, on any number of cores. The generator
     may have any batch size; its state stays as it is.
-
     Raises ValueError, which says what to give, for a wrong argument, FloatingPointError when the generator
     produces a value that is not finite.
     """
@@ -63,7 +62,6 @@ def sample_windows(
     to its odds of being real: a discriminator's ``log_odds``, a function of windows and labels that returns
     (n,), as `judge.two_sample.fit_log_odds` makes it. Source: A. Grover et al., Bias Correction of Learned
     Generative Models using Likelihood-Free Importance Weighting, NeurIPS 2019.
-
     All else is as in `sample_series`. A label that was not in training, candidates without ``log_odds``, and
     odds that are not finite raise ValueError, too.
     """
@@ -83,6 +81,8 @@ def sample_to_file(path, generator, counts, steps, seed, whitening=None, **optio
     path = Path(path)
     if path.suffix not in (".npy", ".npz"):
         raise ValueError(f"{path} must end in .npy or .npz: these are the formats that can be streamed")
+    if whitening and "sigma_floor" in options:
+        raise ValueError("sigma_floor does not go with a whitening, which has floors of its own")
     temperatures = [options.pop(f"{what}_temperature", 1.0) for what in ("mixture", "sigma")]
     blocks = _blocks(generator, whitening, counts, steps, seed, temperatures, **options)
     first = next(blocks)  # refuses wrong arguments before anything is written
