@@ -1,11 +1,11 @@
-"""A baseline of today: flow matching with a transformer, which draws a whole window at once.
+"""A recent baseline: flow matching with a transformer, which draws a whole window at once.
 
 Two commands, since the second may run on a machine with a GPU, which needs PyTorch but not the archive:
 
 * ``python -m benchmarks.flow_matching pack six six.npz`` writes what there is to learn from: UCI HAR's
   recordings of the training and validation volunteers, and how many windows of each activity are wanted.
 * ``python -m benchmarks.flow_matching learn six.npz 08_flow-matching-six-seed0.npz --minutes 4`` trains
-  and draws. The file belongs into ``results/PROFILE/samples/``, where notebooks 8, 8b and 8c find it.
+  and draws. The file belongs in ``results/PROFILE/samples/``, where notebooks 8, 8b, 8c, 8e find it.
 
 The network learns the velocity that carries Gaussian noise x0 along straight lines to a window x1:
 v(x_t, t, activity) with x_t = (1 - t) x0 + t x1 is fitted to x1 - x0 by least squares. Its blocks are those
@@ -13,10 +13,10 @@ of DiT: attention over pieces of two samples, scaled by t and the activity. Sour
 Matching for Generative Modeling, ICLR 2023; X. Liu et al., Flow Straight and Fast, ICLR 2023; for time series
 Y. Hu et al., FlowTS, 2024; W. Peebles, S. Xie, Scalable Diffusion Models with Transformers, ICCV 2023.
 
-Our generator has its whitening filter, and this one learns windows in a form in which no detail is small
-(`encode`). As our generator, it learns from the training volunteers, from windows cut anywhere, and the
-weights are kept that have the least loss on the validation volunteers. Samples are not reproducible to the
-digit, since the number of updates depends on the machine.
+Our generator has its whitening filter, and this one learns windows in a form in which all frequencies but
+the highest weigh the same (`encode`). As our generator, it learns from the training volunteers, from windows
+cut anywhere, and the weights are kept that have the least loss on the validation volunteers. Samples are not
+reproducible to the digit, since the number of updates depends on the machine.
 """
 
 import argparse
@@ -26,12 +26,14 @@ import json
 import os
 import platform
 import time
+from pathlib import Path
 
 import numpy as np
 from scipy.fft import dct, idct
 
 from sensegen_utils.data.recordings import of_subjects, random_crops, unbroken_series
 from sensegen_utils.data.uci_har import load_har
+from sensegen_utils.files import save_samples
 from sensegen_utils.profiles import WINDOW_MODELS, get_profile
 
 COPIES = 24  # crops of each window
@@ -82,7 +84,7 @@ def fit_scales(windows, activity):
 
 
 def encode(windows, activity, scales):
-    """Windows (n, 128, channels) to numbers and waves of deviation 1 at every frequency, float32."""
+    """Windows (n, 128, channels) to numbers and waves of deviation 1, less at frequencies below FLOOR."""
     numbers, shape = describe(windows)
     mean, deviation, power = (np.stack([scales[code][k] for code in activity.tolist()]) for k in range(3))
     waves = idct(dct(shape, axis=1, norm="ortho") / power, axis=1, norm="ortho")
@@ -156,10 +158,15 @@ def build(channels, numbers, labels, width=256, depth=6, heads=4, dropout=0.1, p
     return Velocity()
 
 
-def learn(packed, path, minutes=5.0, seed=0, batch=512, rate=5e-4, **size):
-    """Train within ``minutes`` and draw; return the loss of the kept weights on the validation volunteers."""
+def learn(packed, path, minutes=5.0, seed=0, batch=512, rate=5e-4, updates=np.inf, **size):
+    """Train within ``minutes`` and ``updates``, draw; return the least loss on the validation volunteers.
+
+    Raises FileExistsError for samples that are there already.
+    """
     import torch
 
+    if Path(path).exists():
+        raise FileExistsError(f"{path} is there already: move it away to draw anew")
     with np.load(packed) as stored:
         series = {key: stored[key] for key in stored.files}
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -196,7 +203,7 @@ def learn(packed, path, minutes=5.0, seed=0, batch=512, rate=5e-4, **size):
     held_noise = [torch.randn(x.shape, generator=fixed, device=device) for x in unseen[:2]]
     held_t = torch.rand(len(unseen[0]), generator=fixed, device=device)
     begun, step, spent = time.monotonic(), 0, 0.0
-    while spent < 1:
+    while spent < 1 and step < updates:
         chosen = torch.randint(len(known[0]), (batch,), device=device)
         level, waves, label = (each[chosen] for each in known)
         noise = [torch.randn_like(level), torch.randn_like(waves)]
@@ -211,8 +218,9 @@ def learn(packed, path, minutes=5.0, seed=0, batch=512, rate=5e-4, **size):
         step += 1
         with torch.no_grad():
             decay = min(0.999, step / (step + 10))
-            torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
-        if step % 500 == 0 or spent >= 1:
+            for smooth, weight in zip(average.parameters(), model.parameters(), strict=True):
+                smooth.lerp_(weight, 1 - decay)
+        if step % 500 == 0 or spent >= 1 or step == updates:
             with torch.no_grad():
                 told = loss_of(average, *unseen, held_noise, held_t).item()
             log.append({"update": step, "training": loss.item(), "validation": told})
@@ -235,7 +243,7 @@ def learn(packed, path, minutes=5.0, seed=0, batch=512, rate=5e-4, **size):
         "versions": {each: importlib.metadata.version(each) for each in ("torch", "numpy", "scipy")},
     }  # fmt: skip
     labels = {f"{part}_activity": each for part, each in wanted.items()}
-    np.savez(path, **samples, **labels, provenance=json.dumps(told))
+    save_samples(Path(path), **samples, **labels, provenance=json.dumps(told))
     return best
 
 

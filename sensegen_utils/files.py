@@ -38,6 +38,7 @@ def atomic_path(path):
 
 def results_dir(profile, data_kind):
     """Return the folder of a profile's results; simulated data never share a folder with real data.
+
     The folder is created here, so that an unwritable disk is found before any training. Raises OSError.
     """
     folder = ROOT / "results" / (f"simulated-{profile}" if data_kind == "simulated" else profile)

@@ -112,7 +112,7 @@ def sample(
     about |= {"known_steps": 0 if prefix is None else prefix.shape[1], "model": model["file"], "seed": seed}
     if people is not None:
         about["subject"] = np.tile(np.repeat(np.arange(1, people + 1), windows), len(codes))
-        rng = np.random.default_rng([seed, *b"people"])  # not the numbers of which first samples are made
+        rng = np.random.default_rng([seed, *b"people"])  # not the stream of the first samples
         for own in (about["subject"] == who for who in range(1, people + 1)):
             x[own] = give_style(x[own], label[own], draw_style(model["styles"], rng), model["styles"])
     return {"x": x, "activity": label} | about

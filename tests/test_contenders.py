@@ -140,9 +140,9 @@ def test_samples_of_packages_are_found_by_model_and_drawn_with_their_activities(
     flow = tmp_path / "08_flow-matching-six-seed0.npz"
     np.savez(flow)
     assert contenders.package_files(tmp_path, "six") == {"flow matching": flow, "tsgm vae": path}
-    windows, activity = contenders.draw_from_file(path, "test", 5, seed=0)
-    assert windows.shape == (5, 128, 6) and windows.dtype == np.float32
-    assert (windows[:, 0, 0] == activity).all()
+    windows, activity = contenders.draw_from_file(path, "test", {2: 2, 0: 1}, seed=0)
+    assert windows.shape == (3, 128, 6) and windows.dtype == np.float32
+    assert (windows[:, 0, 0] == activity).all() and activity.tolist() == [2, 2, 0]
 
 
 @pytest.mark.parametrize("name", PROFILES)

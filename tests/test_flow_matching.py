@@ -10,7 +10,7 @@ WINDOWS, ACTIVITY = TRAIN
 
 
 @pytest.mark.parametrize("channels", [1, 6])
-def test_windows_are_learned_in_a_form_that_can_be_undone_and_hides_no_frequency(channels):
+def test_windows_are_learned_in_a_form_that_can_be_undone_and_weighs_frequencies_alike(channels):
     windows = WINDOWS[:, :, :channels]
     scales = flow.fit_scales(windows, ACTIVITY)
     numbers, waves = flow.encode(windows, ACTIVITY, scales)
@@ -44,10 +44,14 @@ def test_a_small_network_learns_and_draws_for_the_judges(tmp_path):
     }  # fmt: skip
     np.savez(tmp_path / "packed.npz", **packed)
     path = tmp_path / "08_flow-matching-six-seed0.npz"
-    flow.learn(tmp_path / "packed.npz", path, minutes=0.1, batch=32, width=32, depth=1, heads=2)
+    flow.learn(
+        tmp_path / "packed.npz", path, minutes=9, updates=60, rate=0.02, batch=32, width=32, depth=1, heads=2
+    )
     with np.load(path) as drawn:
         assert drawn["train"].shape == WINDOWS.shape and drawn["test"].shape == (30, 128, 6)
         assert np.isfinite(drawn["train"]).all() and (drawn["test_activity"] == ACTIVITY[:30]).all()
         told = json.loads(str(drawn["provenance"]))
     losses = [each["validation"] for each in told["log"]]
+    with pytest.raises(FileExistsError, match="is there already"):
+        flow.learn(tmp_path / "packed.npz", path)
     assert min(losses) < 2.1 and told["settings"]["data"] == "x" and told["versions"]["torch"]

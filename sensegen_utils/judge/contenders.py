@@ -1,4 +1,4 @@
-"""What our generator is compared with: real people, two baselines, four negative controls, other packages.
+"""What our generator is compared with: real people, two baselines, four negative controls, other models.
 
 The vector autoregression (VAR) knows the spectra and cross-spectra of each activity and nothing else: it is
 our whitening filter, with Gaussian innovations in place of the LSTM's. The block bootstrap is right in every
@@ -69,11 +69,10 @@ def package_files(folder, model):
     return {path.stem[3:].rsplit("-", 2)[0].replace("-", " "): path for path in files}
 
 
-def draw_from_file(path, part, count, seed):
-    """Draw from a package's samples for "train" or "test": float32 (n, steps, channels), and activities."""
+def draw_from_file(path, part, counts, seed):
+    """Draw from a file for "train" or "test": float32 (n, steps, channels), and their activities (n,)."""
     with np.load(path) as stored:
-        rows = np.random.default_rng(seed).permutation(len(stored[part]))[:count]
-        return stored[part][rows].astype(np.float32), stored[f"{part}_activity"][rows]
+        return copy_of_training(stored[part].astype(np.float32), stored[f"{part}_activity"], counts, seed)
 
 
 def var_nll(predictors, windows, activity):
