@@ -83,17 +83,22 @@ def fit_scales(windows, activity):
     }
 
 
+def of_rows(scales, activity):
+    """The three scales of each window's activity (n,), stacked."""
+    return map(np.stack, zip(*(scales[code] for code in activity.tolist()), strict=True))
+
+
 def encode(windows, activity, scales):
     """Windows (n, 128, channels) to numbers and waves of deviation 1, less at frequencies below FLOOR."""
     numbers, shape = describe(windows)
-    mean, deviation, power = (np.stack([scales[code][k] for code in activity.tolist()]) for k in range(3))
+    mean, deviation, power = of_rows(scales, activity)
     waves = idct(dct(shape, axis=1, norm="ortho") / power, axis=1, norm="ortho")
     return ((numbers - mean) / deviation).astype(np.float32), waves.astype(np.float32)
 
 
 def decode(numbers, waves, activity, scales):
     """The inverse of `encode`, for a network's numbers, too: a shape gets its mean 0 and deviation 1."""
-    mean, deviation, power = (np.stack([scales[code][k] for code in activity.tolist()]) for k in range(3))
+    mean, deviation, power = of_rows(scales, activity)
     shape = idct(dct(waves.astype(float), axis=1, norm="ortho") * power, axis=1, norm="ortho")
     shape = shape - shape.mean(axis=1, keepdims=True)
     shape = shape / np.maximum(shape.std(axis=1, keepdims=True), 1e-9)
