@@ -35,11 +35,10 @@ def judge(
     ``kind`` is one of `checks.KINDS`: "rocket", a ridge classifier on ``kernels`` random convolutions;
     "quant", ``trees`` randomised trees on QUANT's features; "trees", boosted trees on `activity_features` and
     Catch22; "features", logistic regression on `activity_features`; "cnn", a small residual network; or
-    "report", the report's D.
-    ``test_real`` should be of other volunteers than ``train_real``, ``test_fake`` fresh samples. For "rocket"
-    a fifth is held out to choose the penalty, for networks to choose the weights with the least loss there;
-    ``epochs`` / 3 without a better one end their training. ``subject`` (n,) of ``train_real`` holds out whole
-    volunteers, since half-overlapping windows would leak.
+    "report", the report's D. ``test_real`` should be of other volunteers than ``train_real``, ``test_fake``
+    fresh samples. For "rocket" a fifth is held out to choose the penalty, for networks to choose the weights
+    with the least loss there; ``epochs`` / 3 without a better one end their training. ``subject`` (n,) of
+    ``train_real`` holds out whole volunteers, since half-overlapping windows would leak.
     Returns "accuracy"; "score", |0.5 - accuracy|, 0 for fakes that nobody can tell; "auc";
     "training_accuracy", near 0.5 if the judge has not learnt, or the fakes are real; and with
     ``test_subject`` "by_volunteer", the accuracy on the real windows of each test volunteer and the fakes in

@@ -4,6 +4,7 @@ On the report's axis G reads one channel and nothing else. At 50 Hz a whitening 
 (`whitening`), and G reads the last innovation, the last sample and the label.
 """
 
+import functools
 import io
 import json
 import math
@@ -112,12 +113,10 @@ def save_generator(generator, whitening, path):
         for key in keys:
             arrays |= {f"{part} {key} {name}": fitted[key] for name, fitted in whitening[part].items()}
     arrays |= {key: whitening[key] for key in OF_ALL}
-    content = io.BytesIO()
-    np.savez_compressed(content, **arrays)
     with atomic_path(path) as temporary:
         generator.save(temporary, include_optimizer=False)
-        with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(WHITENING_MEMBER, content.getvalue())
+        with zipfile.ZipFile(temporary, "a") as archive, archive.open(WHITENING_MEMBER, "w") as member:
+            np.savez_compressed(member, **arrays)
 
 
 def load_generator(path):
@@ -144,12 +143,16 @@ def load_generator(path):
         ) from error
 
 
+@functools.lru_cache(maxsize=4)  # a notebook measures several parts of the data by one generator
+def _compiled(later, generator):
+    return tf.function(lambda y, x: later(y, generator(x, training=False)), reduce_retracing=True)
+
+
 def _measure(first, later, generator, whitening, windows, label):
     """What ``first`` makes of first samples, ``later`` of targets and parameters: float32 (n, steps, ...)."""
     inputs, targets = inputs_and_targets(whitening, windows, label)
-    compiled = tf.function(lambda y, x: later(y, generator(x, training=False)), reduce_retracing=True)
     parts = [slice(start, start + 512) for start in range(0, len(windows), 512)]
-    found = [compiled(targets[part], inputs[part]).numpy() for part in parts]
+    found = [_compiled(later, generator)(targets[part], inputs[part]).numpy() for part in parts]
     measured = np.pad(np.concatenate(found), ((0, 0), (1, 0), *((0, 0),) * (found[0].ndim - 2)))
     for name in np.unique(label).tolist():
         rows = label == name

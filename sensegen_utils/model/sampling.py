@@ -40,9 +40,8 @@ def sample_series(
     or continues ``prefix``, a real array (series, known steps) that is not part of the result.
     ``mixture_temperature`` divides the mixture logits, ``sigma_temperature`` multiplies sigma: below 1 both
     make the samples more typical. Equal arguments give equal samples, on any number of cores. The generator
-    may have any batch size; its state stays as it is.
-    Raises ValueError, which says what to give, for a wrong argument, FloatingPointError when the generator
-    produces a value that is not finite.
+    may have any batch size; its state stays as it is. Raises ValueError, which says what to give, for a wrong
+    argument, FloatingPointError when the generator produces a value that is not finite.
     """
     temperatures = mixture_temperature, sigma_temperature
     blocks = _blocks(generator, None, series, steps, seed, temperatures, prefix, sigma_floor)
