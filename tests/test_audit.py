@@ -136,11 +136,11 @@ class TestExpectedRange:
         at_its_epoch(results, [-1.9, -1.85, -1.8, -1.75, -1.7])  # the mean -1.8, the interval +-0.240
         row = generative_losses(results)[0]
         assert row["verdict"] == audit.ELSEWHERE
-        assert row["why"] == "inside the 95 % prediction interval of our 5 seeds"
+        assert row["why"] == "inside the 95 % interval of our 5 seeds"
         at_its_epoch(results, [-1.7, -1.65, -1.6, -1.55, -1.5])
         row = generative_losses(results)[0]
         assert row["verdict"] == "deviates"
-        assert row["why"] == "0.135 below the 95 % prediction interval of our 5 seeds"
+        assert row["why"] == "0.135 below the 95 % interval of our 5 seeds"
 
     def test_five_seeds_with_the_public_codes_sigma_go_before_ours(self, results):
         as_stated(results, 0.0)
@@ -161,7 +161,7 @@ class TestDiscriminativeLosses:
         gyroscope["training_mse"][527:548] = [0.002, 0.003, 0.004] * 7
         row = discriminative_losses(results)[0]  # 0.0021356253, epoch 537
         assert (row["verdict"], row["layers"]) == (audit.ELSEWHERE, 3)
-        assert row["why"] == "inside the 95 % prediction interval of our 3 layers' 21 epochs around it"
+        assert row["why"] == "inside the 95 % interval of our 3 layers' 21 epochs there"
 
     def test_one_lucky_epoch_among_the_others_reproduces_nothing(self, results):
         """The minimum over 21 epochs did: it lay below the reported error by that one epoch."""
@@ -277,7 +277,7 @@ class TestOtherClaims:
     @pytest.mark.parametrize(
         ("epochs", "expected"),
         [
-            ([1109, 1837], (audit.ELSEWHERE, "with one layer")),
+            ([1109, 1837], (audit.ELSEWHERE, "with one layer, in other epochs")),
             ([300, 400], (audit.ELSEWHERE, "with one layer, in other epochs")),
             ([], ("not reproducible", "none in 2000 epochs")),
         ],

@@ -42,7 +42,7 @@ def signed(rows):
 
 def means(results, model):
     """Return the means over seeds of all that judged a model: contenders, with their "role", by metrics."""
-    judged = (results["stronger"], results["fidelity"], results["use"])
+    judged = (results["stronger"], results["fidelity"], results["use"], results["common"])
     frames = [signed(pd.DataFrame(part[model]["rows"])) for part in judged if model in part]
     groups = [rows.drop(columns="seed").groupby("contender", sort=False) for rows in frames]
     found = pd.concat([group.mean(numeric_only=True) for group in groups], axis=1)
