@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,14 @@ STRETCH = 32  # steps on which a rate is measured
 UNEVEN = 0.08  # the share of steps a quarter too short from which on a clock is no even one
 UNITS = {"s": 1, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60, "hours": 3600, "days": 86400}
 SPOKEN = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "min": "minutes"}
+SPOKEN["epoch"] = "time since 1970"
 FASTEST, SLOWEST = 2e4, 1 / 3600.001  # Hz: what is beyond is no rate of a sensor, but another unit
 WORDS = {
     "s": "s sec secs second seconds", "ms": "ms msec millis millisecond milliseconds",
     "us": "us µs μs usec micros microsecond microseconds", "ns": "ns nsec nanos nanosecond nanoseconds",
-    "min": "min mins minute minutes", "hours": "hr hrs hour hours", "days": "days",
+    "min": "min mins minute minutes", "hours": "h hr hrs hour hours", "days": "d day days",
 }  # fmt: skip
+PARTS_OF = {"m", "u", "µ", "μ", "n", "milli", "micro", "nano"}  # of seconds, where a name is cut between them
 UNIT_OF = {word: unit for unit, words in WORDS.items() for word in words.split()}
 COUNTERS = {
     "n",
@@ -95,13 +98,16 @@ def read_clock(column, name, rate, same, resample=None, borders=()):
     single = long[1:] & ~long[:-1]  # in a stretch of a lower rate, long steps follow each other
     packets = single.sum() > 0.02 * len(within) and steps[long].sum() > 0.5 * within.sum()
     if packets or short.sum() > UNEVEN * len(within):
+        # Where gaps are more than one step in a hundred, the quantile is a gap itself.
+        widest = np.quantile(within, 0.99) + usual / 2, 3 * np.median(within[within > usual])
+        gaps = same & (steps > min(widest))
+        measured = float(f"{1 / steps[same & ~gaps].mean():.6g}")
         if not told:
-            _refuse_uneven(steps, short, long, usual, len(within), column.index, called)
+            _refuse_uneven(steps, short, long, measured, len(within), column.index, called)
         notes.append(
             f"{called} is uneven: " + ("interpolated" if resample else "its stamps only tell the gaps")
         )
-        long = same & (steps > np.quantile(within, 0.99) + usual / 2)
-        measured = float(f"{1 / usual:.6g}")
+        long = gaps
     else:
         _check_one_rate(steps, same, long, column.index, told)
         measured = float(f"{1 / steps[same & ~long].mean():.6g}")
@@ -113,9 +119,16 @@ def read_clock(column, name, rate, same, resample=None, borders=()):
     return found | {"pauses": np.where(long, steps, 0), "lost": lost}
 
 
+def times_of(column, name):
+    """Return a clock's times as float64 since the first, in its own unit; ValueError if they are none."""
+    return _values(column, name)[0]
+
+
 def unit_of(name):
     """Return the unit that a column's name tells, such as "ms" for "epoch (ms)", or None."""
-    found = [UNIT_OF[word] for word in _words(name) if word in UNIT_OF]
+    words = _words(name)
+    words += [part + word for part, word in pairwise(words) if part in PARTS_OF]
+    found = [UNIT_OF[word] for word in words if word in UNIT_OF]
     return found[-1] if found else None
 
 
@@ -208,11 +221,21 @@ def _scale(usual, units, called, name, rate):
         if 1.001 < rates["s"] <= FASTEST:
             chosen = ["s"]
         if "epoch" in rates and SLOWEST < rates["epoch"] <= FASTEST:
-            chosen = ["epoch"]
+            # A clock that began with the device is as large after some weeks, in a smaller unit.
+            others = [unit for unit in chosen if UNITS[unit] != units["epoch"]]
+            chosen = ["epoch", *others] if rates["epoch"] < 0.9 else ["epoch"]
     else:
         chosen = list(units)
     if rate:
         fits = [unit for unit, hz in rates.items() if abs(np.log(rate / hz)) < 0.25]
+        if not fits and len(chosen) != 1:
+            said = " or ".join(
+                f"{rates[unit]:.4g} Hz in {SPOKEN.get(unit, unit)}" for unit in chosen or rates
+            )
+            raise ValueError(
+                f"rate={rate:g} Hz, but the steps of {called} are {usual:g}, which is {said}. Correct one of "
+                "the two. If the clock counts ticks, divide it by its ticks a second."
+            )
         chosen = fits[:1] or (chosen if len(chosen) == 1 else list(units)[:1])
     if len(chosen) != 1:
         offered = chosen or [unit for unit in rates if unit in SPOKEN]
@@ -299,11 +322,11 @@ def _long(steps, same, median):
     return long & (steps + beside > 2.4 * steps[same & ~long].mean())
 
 
-def _refuse_uneven(steps, short, long, usual, count, places, called):
-    at, rate = int((short | long).argmax()), float(f"{1 / usual:.4g}")
+def _refuse_uneven(steps, short, long, measured, count, places, called):
+    at, rate = int((short | long).argmax()), float(f"{measured:.4g}")
     raise ValueError(
         f"{called} is uneven: {(short | long).sum() / count:.0%} of its steps are far from the usual "
-        f"{usual:.3g} s, first at {place(places, at + 1)} ({steps[at]:.3g} s). {_either(rate)}"
+        f"{1 / measured:.3g} s, first at {place(places, at + 1)} ({steps[at]:.3g} s). {_either(rate)}"
     )
 
 

@@ -81,11 +81,11 @@ def _head(path):
     return lines if len(head) < HEAD else lines[:-1], encoding
 
 
-def _split(line, separator):
-    """Return the fields of a line without the empty ones at its end."""
+def _split(line, separator, width=0):
+    """Return the fields of a line without the empty ones at its end, beyond ``width``."""
     rows = [line.split()] if separator == r"\s+" else csv.reader([line], delimiter=separator)
     fields = [field.strip() for field in next(iter(rows), [])]
-    while fields and not fields[-1]:
+    while len(fields) > width and not fields[-1]:
         fields.pop()
     return fields
 
@@ -130,6 +130,14 @@ def _layout(lines):
         raise ValueError("line 1 is empty. Begin with a line of column names.")
     body = [rows[number] for number in filled[len(filled) // 2 :]]
     width = Counter(map(len, body)).most_common(1)[0][0]
+    # The last columns may be empty in most samples, such as a marker's, but not in the line of names.
+    written = Counter(len(_split(lines[number], separator, np.inf)) for number in filled[len(filled) // 2 :])
+    if separator != r"\s+" and any(
+        len(rows[number]) == max(written) for number in filled[: len(filled) // 2]
+    ):
+        width = max(written)
+        rows = [_split(line, separator, width) if row else row for line, row in zip(lines, rows, strict=True)]
+        body = [rows[number] for number in filled[len(filled) // 2 :]]
     body = [row for row in body if len(row) == width]
     ends = separator == "," and all(row[-1].endswith(";") for row in body)
     if ends:
@@ -222,6 +230,10 @@ def _read_table(path, lines, encoding):
     if not len(filled):
         raise ValueError("there is a header, but no sample below it.")
     table = _numbered(table, line + 2)[: filled[-1] + 1]
+    for name in table.select_dtypes(exclude="number"):
+        if (broken := table[name].astype(str).str.contains("\n", regex=False)).any():
+            said = f"in sample {broken.argmax() + 1} {name!r} begins with a quote and ends in another line"
+            raise ValueError(f"{said}. Remove the quote, or close it in its line.")
     known, said = _named_as(list(table))
     return table, known, ([f"read as {encoding.upper()}"] if encoding == "utf-16" else []) + notes + said
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from own_sensor.clock import first_wrong, floats, is_counter, place, read_clock
+from own_sensor.clock import first_wrong, floats, is_counter, place, read_clock, times_of
 from own_sensor.files import read_file
 
 KINDS = ("label", "group", "recording")
@@ -68,12 +68,13 @@ def read_sensor(
 
 
 def _read(source, rate, given, channels, array, resample):
-    fields, known, notes = _fields(source)
+    fields, known, notes = _fields(source, given["time"] is not None)
     given = {kind: it for kind, it in given.items() if it is not None}
     if "rate" in known and rate and abs(rate / known["rate"] - 1) > 0.01:
         raise ValueError(f"rate={rate:g} Hz, but the file says {known['rate']:g} Hz. Leave rate out.")
     rate = rate or known.get("rate")
-    guessed = channels is None and "channels" not in known and isinstance(fields, pd.DataFrame)
+    named = isinstance(fields, pd.DataFrame)
+    guessed = channels is None and not {"channels", "label"} <= known.keys()
     for kind in ("time", "label", "group"):
         if kind in known:
             given.setdefault(kind, known[kind])
@@ -99,20 +100,20 @@ def _read(source, rate, given, channels, array, resample):
         said = f"label, group or recording change at most samples, first at {first}"
         raise ValueError(f"{said}. Sort by group, then by time; are they columns of measurements?")
     if guessed:
-        _check_guessed(table, values, same, "time" in given)
-    unused = (
-        [] if not isinstance(fields, pd.DataFrame) else [(n, fields[n]) for n in fields if n not in taken]
-    )
+        _check_guessed(table, values, same, "time" in given, named)
+        notes = [*notes, *_few_values(table, values)]
+    notes = [*notes, *_codes(table, values)]
+    unused = [(name, fields[name]) for name in fields if name not in taken] if named else []
     clock = {"rate": rate, "pauses": np.zeros(samples - 1), "lost": 0, "notes": [], "seconds": None}
     if "time" in columns:
-        named = given["time"] if isinstance(given["time"], str) else None
-        clock = read_clock(columns["time"], named, rate, same, resample, unused)
+        name = given["time"] if isinstance(given["time"], str) else None
+        clock = read_clock(columns["time"], name, rate, same, resample, unused)
     elif rate is None:
         raise ValueError("the sampling rate is unknown. Give rate=..., in Hz, or time=..., the timestamps.")
     elif resample:
         raise ValueError("resample needs the times of the samples. Give time=... beside it.")
     else:
-        _check_restarts(unused, table, same)
+        notes = [*notes, *_unused_clocks(unused, table, same, rate)]
     notes = [*notes, *_unused_borders(unused, table)]
     sensor = {"values": values, "rate": float(clock["rate"]), "lost": clock["lost"], "places": places} | names
     sensor |= {"pauses": clock["pauses"], "same": same}
@@ -191,7 +192,7 @@ def _resampled(sensor, seconds, rate, kinds):
     return made, f"interpolated linearly to {rate:g} Hz, over {filled} single lost samples"
 
 
-def _fields(source):
+def _fields(source, timed):
     """Return the columns, what the file's format says of them, and notes.
 
     The columns are a table, its index the places; or arrays by name (None for the only one).
@@ -202,7 +203,16 @@ def _fields(source):
     if isinstance(source, pd.DataFrame):
         if not source.columns.is_unique:
             raise ValueError(f"two columns {source.columns[source.columns.duplicated()][0]!r}. Rename one.")
-        return source.reset_index(drop=True).rename_axis("row"), {}, []
+        index, notes = source.index, []
+        if not timed and isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex):
+            raise ValueError(
+                "the times in its index are not read. Give table.rename_axis('time').reset_index() with "
+                "time='time'; or, if the samples are even, table.reset_index(drop=True) with rate=..."
+            )
+        if not timed and index.dtype.kind in "iu" and (np.diff(index) > 1).any():
+            row = index[np.argmax(np.diff(index) > 1) + 1]
+            notes = [f"the table has no row before row {row}: without time, windows cross that place"]
+        return source.reset_index(drop=True).rename_axis("row"), {}, notes
     return read_file(source) if isinstance(source, Path) else ({None: np.asarray(source)}, {}, [])
 
 
@@ -298,7 +308,31 @@ def _chosen(table, without):
     return f" Choose the channels: channels={left}." if left else ""
 
 
-def _check_guessed(table, values, same, has_time):
+def _few_values(table, values):
+    """Return notes on channels that nobody chose and that hold few whole numbers, each for some samples."""
+    notes = []
+    for name, channel in zip(table, values.T, strict=True):
+        kinds = np.unique(channel)
+        if len(kinds) <= 12 and (kinds == np.round(kinds)).all() and (np.diff(channel) == 0).mean() > 0.5:
+            said = f"channel {name!r} holds only {len(kinds)} whole numbers"
+            notes.append(f"{said}: if they say what happens, name it as label")
+    return notes
+
+
+def _codes(table, values):
+    """Return notes on a value that comes again far from all others, as a code for "missing" does."""
+    notes = []
+    for name, channel in zip(table, values.T, strict=True):
+        low, high = np.percentile(channel, [1, 99])
+        for code in (channel.min(), channel.max()):
+            often = int((channel == code).sum())
+            if often > 1 and max(low - code, code - high) > 50 * (high - low) > 0:
+                said = f"channel {name!r} holds {code:g} in {often} samples, far from all others"
+                notes.append(f"{said}: if it stands for a missing value, remove these samples")
+    return notes
+
+
+def _check_guessed(table, values, same, has_time, named):
     """Refuse columns that nobody chose as channels and that a clock, a count or an id would fill."""
     said, without, advised = [], [], None
     for name, channel in zip(table, values.T, strict=True):
@@ -324,23 +358,47 @@ def _check_guessed(table, values, same, has_time):
             continue
         without.append(str(name))
     if said:
+        if not named:
+            raise ValueError(
+                f"{'; '.join(said)}. Give the array without it, such as array[:, 1:], and it as time, "
+                "label, group or recording. If it is a channel, name them all: channels=[...]."
+            )
         clock = f" Give time={advised!r}, or leave it out." if advised is not None and not has_time else ""
         raise ValueError(f"{'; '.join(said)}.{clock}{_chosen(table, without)}")
 
 
-def _check_restarts(unused, table, same):
-    """Refuse to read on where a clock that nobody named starts again: windows would cross recordings."""
+def _unused_clocks(unused, table, same, rate):
+    """Return notes on clocks that nobody named and that tell another rate than ``rate``, or gaps.
+
+    Refuse to read on where one starts again: windows would cross recordings.
+    """
+    notes = []
     for name, column in unused:
         spoken = str(name).lower()
-        if name in table or not any(word in spoken for word in CLOCK_WORDS) or column.dtype.kind not in "iuf":
+        if name in table or not any(word in spoken for word in CLOCK_WORDS):
             continue
-        back = same & (np.diff(column.to_numpy(np.float64)) < 0)
+        try:
+            times = times_of(column, name)
+        except ValueError:  # it is no clock
+            continue
+        back = same & (np.diff(times) < 0)
         if back.any():
             raise ValueError(
                 f"the clock {name!r} starts again at {place(table.index, back.argmax() + 1)} ({back.sum()} "
                 f"times): windows would cross recordings. Give time={name!r}, or what tells them "
                 "apart: recording=..."
             )
+        try:
+            clock = read_clock(column, name, None, same)
+        except ValueError:  # of an unknown unit, or uneven: rate= is there to say what it does not
+            continue
+        told = [f"{(clock['pauses'] > 0).sum()} gaps"] * bool(clock["pauses"].any())
+        told += [f"{clock['rate']:.4g} Hz, not {rate:g}"] * (abs(rate / clock["rate"] - 1) > 0.01)
+        if told:
+            notes.append(
+                f"the clock {name!r} is not used, and tells {' and '.join(told)}: give time={name!r}"
+            )
+    return notes
 
 
 def _unused_borders(unused, table):
@@ -360,7 +418,8 @@ def _names(column, kind):
     codes, kinds = pd.factorize(column)
     missing = codes < 0
     if not numeric:
-        kinds = np.array([str(each).strip() for each in kinds], dtype=str)
+        texts = [each.decode() if isinstance(each, bytes) else str(each) for each in kinds]
+        kinds = np.array([each.strip() for each in texts], dtype=str)
         missing |= np.isin(codes, np.flatnonzero(np.isin(np.char.lower(kinds), ["", "nan"])))
     if count := missing.sum():
         first = missing.argmax()

@@ -549,7 +549,9 @@ def test_an_unknown_unit_is_refused_and_the_rate_decides(tmp_path):
         read_sensor(path, time="t")
     assert read_sensor(path, time="t", rate=50)["rate"] == 50
     assert read_sensor(path, time="t", rate=0.05)["rate"] == 0.05
-    with pytest.raises(ValueError, match="rate=7 Hz, but by the time column it is 0.05 Hz"):
+    with pytest.raises(
+        ValueError, match="rate=7 Hz, but the steps of the clock 't' are 20, which is 0.05 Hz in seconds"
+    ):
         read_sensor(path, time="t", rate=7)
     slow = written(timed(np.arange(400) * 20, "seconds"), tmp_path, "slow.csv")
     assert read_sensor(slow, time="seconds")["rate"] == 0.05
@@ -898,3 +900,112 @@ def test_a_constant_channel_of_any_name_is_left_out_of_the_advice(name):
         ValueError, match=r"is 3.5 in every sample.*Choose the channels: channels=\['y', 'z'\]"
     ):
         read_sensor(table, rate=50)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "step", "truly"),
+    [
+        ("timestamp", 1_500_000_000_000_000, 20_000_000, "50 Hz in nanoseconds"),
+        ("timestamp", 1_500_000_000_000, 20_000, "50 Hz in microseconds"),
+        ("timestamp", 1_500_000_000, 20, "50 Hz in milliseconds"),
+        ("t", 1_500_000_000, 1000, "1000 Hz in microseconds"),
+    ],
+)
+def test_the_clock_of_a_device_that_runs_for_weeks_is_no_date(tmp_path, name, first, step, truly):
+    path = written(timed(first + step * np.arange(400), name), tmp_path)
+    with pytest.raises(ValueError, match=f"unit of the clock '{name}' is unknown.*{truly}"):
+        read_sensor(path, time=name)
+    assert read_sensor(path, time=name, rate=float(truly.split()[0]))["rate"] == float(truly.split()[0])
+
+
+@pytest.mark.parametrize("name", ["Time (mSec)", "Time (mS)", "MilliSeconds", "milli_seconds", "time_ms"])
+def test_a_unit_is_found_however_its_name_is_written(tmp_path, name):
+    path = written(timed(20 * np.arange(400), name), tmp_path)
+    assert read_sensor(path, time=name)["rate"] == 50
+
+
+def test_hours_are_a_unit(tmp_path):
+    path = written(timed(np.arange(400) / 3600 / 50, "time (h)"), tmp_path)
+    assert read_sensor(path, time="time (h)")["rate"] == pytest.approx(50)
+
+
+def test_ticks_get_a_way_on(tmp_path):
+    path = written(timed(638_000_000_000_000_000 + 200_000 * np.arange(400)), tmp_path)
+    with pytest.raises(ValueError, match="If the clock counts ticks, divide it by its ticks a second"):
+        read_sensor(path, time="t", rate=50)
+
+
+def test_many_gaps_of_an_uneven_clock_stay_gaps(tmp_path):
+    rng, there = np.random.default_rng(0), np.ones(3000, bool)
+    for first in range(40, 3000, 60):  # 50 gaps of ten samples
+        there[first : first + 10] = False
+    times = (np.arange(3000) / 50 + rng.uniform(-0.006, 0.006, 3000)).round(4)[there]
+    path = written(timed(times), tmp_path)
+    for told in ({"rate": 50}, {"resample": 50}):
+        sensor = read_sensor(path, time="t", **told)
+        assert len(sensor["pieces"]) == 51 and sensor["lost"] == pytest.approx(500, abs=5)
+    with pytest.raises(ValueError, match="by the time column it is 49.9|by the time column it is 50"):
+        read_sensor(path, time="t", rate=41.66)
+    with pytest.raises(ValueError, match="is uneven.*give rate=(50|49.9|50.0)"):
+        read_sensor(path, time="t")
+
+
+def test_a_clock_that_nobody_named_is_heard(tmp_path):
+    table = timed(np.arange(400) / 50, "time")
+    told = {"channels": [name for name in table if name != "time"]}
+    (note,) = read_sensor(written(table, tmp_path), rate=100, **told)["notes"]
+    assert note == "the clock 'time' is not used, and tells 50 Hz, not 100: give time='time'"
+    assert read_sensor(written(table, tmp_path), rate=50, **told)["notes"] == []
+    table.loc[200:, "time"] += 3600
+    assert "tells 1 gaps" in read_sensor(written(table, tmp_path), rate=50, **told)["notes"][0]
+    dates = pd.Timestamp("2024-05-01") + pd.to_timedelta(np.tile(np.arange(200), 2) / 50, unit="s")
+    table["time"] = dates.strftime("%Y-%m-%d %H:%M:%S.%f")
+    with pytest.raises(ValueError, match="the clock 'time' starts again at line 202"):
+        read_sensor(written(table, tmp_path), rate=50, **told)
+
+
+@pytest.mark.parametrize("column", ["subject", "counter"])
+def test_a_file_of_phyphox_may_hold_more_than_channels(tmp_path, column):
+    table = timed((np.arange(400) / 50).round(2), "Time (s)")
+    table[column] = np.repeat([1, 2], 200) if column == "subject" else np.arange(400)
+    with pytest.raises(ValueError, match=f"channel '{column}' (keeps one value for long|rises)"):
+        read_sensor(written(table, tmp_path))
+
+
+def test_an_array_is_checked_as_a_table_is():
+    signal = np.random.default_rng(0).normal(size=(400, 2))
+    for column, said in (
+        (np.arange(400) / 50, "rises from sample"),
+        (np.repeat([1.0, 2], 200), "keeps one value"),
+    ):
+        array = np.c_[column, signal]
+        with pytest.raises(ValueError, match=f"the array: channel 'channel 0' {said}.*array without it"):
+            read_sensor(array, rate=50)
+        assert read_sensor(array, rate=50, channels=["drift", "x", "y"])["channels"] == ["drift", "x", "y"]
+
+
+def test_an_index_is_not_dropped_without_a_word():
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(400, 2)), columns=["x", "y"])
+    assert read_sensor(table, rate=50)["notes"] == []
+    (note,) = read_sensor(table[(table.index < 100) | (table.index > 200)], rate=50)["notes"]
+    assert note == "the table has no row before row 201: without time, windows cross that place"
+    dated = table.set_index(pd.date_range("2024", periods=400, freq="20ms"))
+    with pytest.raises(ValueError, match="the times in its index are not read.*reset_index"):
+        read_sensor(dated, rate=50)
+    assert read_sensor(dated.rename_axis("time").reset_index(), time="time")["rate"] == 50
+
+
+def test_numbers_that_may_be_a_label_or_a_code_are_named(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(3000, 2)).round(3), columns=["x", "y"])
+    table["state"] = np.repeat(rng.integers(0, 4, 200), rng.integers(20, 40, 200))[:3000]
+    table.loc[500:519, "x"] = -999
+    notes = read_sensor(written(table, tmp_path), rate=10)["notes"]
+    assert "channel 'state' holds only 4 whole numbers: if they say what happens, name it as label" in notes
+    assert any(note.startswith("channel 'x' holds -999 in 20 samples, far from all others") for note in notes)
+
+
+def test_labels_in_bytes_are_text():
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 1)), columns=["x"])
+    labels = np.repeat([b"walk", b"run", b"sit"], 100)
+    assert cut_windows(read_sensor(table, rate=50, label=labels), 50)["label_names"] == ["run", "sit", "walk"]

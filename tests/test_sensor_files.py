@@ -182,3 +182,18 @@ def test_a_label_of_numbers_and_then_of_text_keeps_its_zeros(tmp_path):
     table.to_csv(tmp_path / "long.csv", index=False)
     sensor = read_sensor(tmp_path / "long.csv", rate=50, label="state")
     assert sorted(set(sensor["label"])) == ["01", "A"]
+
+
+def test_a_last_column_that_is_mostly_empty_is_a_column(tmp_path):
+    lines = [f"{n / 50:.2f},{np.sin(n):.3f},{'event' if n % 200 == 5 else ''}" for n in range(3000)]
+    (tmp_path / "a.csv").write_text("\n".join(["time,x,marker", *lines]))
+    sensor = read_sensor(tmp_path / "a.csv", time="time", channels=["x"])
+    assert sensor["rate"] == 50 and len(sensor["values"]) == 3000
+
+
+def test_a_stray_quote_swallows_no_lines(tmp_path):
+    lines = [f"{np.sin(n):.3f},{np.cos(n):.3f},walk" for n in range(3000)]
+    lines[100], lines[900] = lines[100].replace("walk", '"walk'), lines[900].replace("walk", 'walk"')
+    (tmp_path / "a.csv").write_text("\n".join(["x,y,state", *lines]))
+    with pytest.raises(ValueError, match="in sample 101 'state' begins with a quote and ends in another"):
+        read_sensor(tmp_path / "a.csv", rate=50, label="state")
