@@ -20,7 +20,7 @@ def atomic_path(path):
     So no reader sees half a file. Raises OSError, naming ``path`` and the next step, if the disk is full or
     read-only; what was there before stays.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     # The process id keeps parallel notebooks apart. The suffix stays, because writers choose formats by it.
     temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:

@@ -100,9 +100,13 @@ def sample(
                 f"prefix of shape {prefix.shape}: {windows} windows for each of {len(codes)} activities need "
                 f"({n}, known steps, {channels}), the channels being {', '.join(model['channels'])}"
             )
-        if not np.isfinite(prefix).all():
-            row = np.argwhere(~np.isfinite(prefix))[0, 0]
-            raise ValueError(f"window {row} of prefix has a value that is not finite: fill it in")
+        most = [8 if unit == "g" else 50 for unit in model["units"]]  # beyond it is another unit
+        if (wrong := ~(np.abs(prefix) <= most)).any():
+            row, step, channel = np.argwhere(wrong)[0]
+            said = (
+                f"window {row} of prefix holds {prefix[row, step, channel]:g} in {model['channels'][channel]}"
+            )
+            raise ValueError(f"{said}: give finite numbers in {model['units'][channel]}")
         known = dict(zip(codes, np.split(prefix, len(codes)), strict=True))
     x, label = sample_windows(
         model["generator"], model["whitening"], dict.fromkeys(codes, windows * (people or 1)),
@@ -154,7 +158,7 @@ def save_har_layout(samples, folder):
     as a whole, in place of an earlier one of this function. Raises ValueError for windows of another length
     and for a folder that holds anything else.
     """
-    folder, steps = Path(folder).resolve(), samples["x"].shape[1]
+    folder, steps = Path(folder).expanduser().resolve(), samples["x"].shape[1]
     if steps != WINDOW:
         raise ValueError(f"windows of {steps} samples: UCI HAR's have {WINDOW}, so draw with seconds=2.56")
     readme = folder / "README.txt"

@@ -94,7 +94,7 @@ def test_windows_of_one_volunteer_belong_together_as_those_of_the_people_do(styl
 
 def test_what_styles_refuse(styles):
     x = windows_of(0.3)
-    with pytest.raises(ValueError, match=r"styles are of the labels \[1, 2\], not of all \[2 3\]"):
+    with pytest.raises(ValueError, match=r"styles are of labels \[1, 2\], not of all \[2 3\]"):
         give_style(x, LABEL + 1, styles["known"].mean(axis=1), styles)
     with pytest.raises(ValueError, match="two people at least"):
         fit_styles(x, LABEL, np.zeros(480))

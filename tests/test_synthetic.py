@@ -142,7 +142,12 @@ def test_each_window_continues_its_own_prefix(model):
         ({"prefix": np.zeros((3, 5, 6))}, r"\(3, 5, 6\): 10 windows .* \(10, known steps, 6\).*total_acc_x"),
         ({"prefix": np.zeros((10, 5))}, r"shape \(10, 5\)"),
         ({"prefix": np.zeros((10, 0, 6))}, r"shape \(10, 0, 6\)"),
-        ({"prefix": np.full((10, 5, 6), np.nan)}, "window 0 of prefix has a value that is not finite"),
+        (
+            {"prefix": np.full((10, 5, 6), np.nan)},
+            "window 0 of prefix holds nan in total_acc_x: give finite numbers in g",
+        ),
+        ({"prefix": np.full((10, 5, 6), 9.81)}, "window 0 of prefix holds 9.81 in total_acc_x"),
+        ({"seed": 2**70}, "seed 1180591620717411303424: give a whole number, at least 0, of 63 bits"),
     ],
 )
 def test_wrong_arguments_get_a_clear_error(model, arguments, message):

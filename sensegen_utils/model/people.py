@@ -53,9 +53,7 @@ def give_style(windows, label, style, styles):
     Raises ValueError for a label without a style.
     """
     if not np.isin(label, styles["labels"]).all():
-        raise ValueError(
-            f"styles are of the labels {styles['labels'].tolist()}, not of all {np.unique(label)}"
-        )
+        raise ValueError(f"styles are of labels {styles['labels'].tolist()}, not of all {np.unique(label)}")
     channels, place = windows.shape[2], np.searchsorted(styles["labels"], label)
     moments, mean = _moments(windows), styles["known"].mean(axis=1)[place]
     wanted = style[place] + np.einsum("nk,nkj->nj", moments - mean, styles["maps"][place])

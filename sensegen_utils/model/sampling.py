@@ -113,8 +113,8 @@ def _blocks(
     whole = [("steps", steps, 1), ("seed", seed, 0), ("candidates", candidates, 1)]
     whole += [("number of series", number, 1) for number in counts.values() or [0]]
     for name, value, least in whole:
-        if not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name} {value!r}: give a whole number, at least {least}")
+        if not isinstance(value, int | np.integer) or not least <= value < 2**63:
+            raise ValueError(f"{name} {value!r}: give a whole number, at least {least}, of 63 bits")
     temperatures, steps = [float(each) for each in temperatures], int(steps)
     if not all(1e-6 <= each < np.inf for each in temperatures):  # below, float32 knows no other component
         said = f"temperatures must be positive, not {temperatures[0]} and {temperatures[1]}"

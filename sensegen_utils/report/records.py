@@ -67,9 +67,7 @@ def save_record(record, path):
         try:
             json.dumps(value, allow_nan=False, default=float)
         except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{key!r} of {path} cannot be stored ({error}): write null and say why"
-            ) from error
+            raise ValueError(f"{key!r} of {path} cannot be stored ({error}): write null, say why") from error
     text = json.dumps(record | {"provenance": made}, indent=1, allow_nan=False, default=float)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", "utf-8")
