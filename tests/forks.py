@@ -16,7 +16,7 @@ FORKS.set_forkserver_preload(["keras", "seaborn", "sklearn.mixture"])
 
 def start(function, *arguments):
     """Start a process that calls a function of a module; the caller waits for it, or kills it."""
-    process = FORKS.Process(target=function, args=arguments)
+    process = FORKS.Process(target=function, args=arguments, daemon=True)
     process.start()
     return process
 

@@ -29,8 +29,10 @@ from sensegen_utils.model.training import (
     trained_on,
     training_callbacks,
 )
+from tests import forks
 from tests.drop_optimizer import drop_optimizer
 
+pytestmark = pytest.mark.xdist_group("forks")
 TESTS = str(Path(__file__).parent)
 SERIES = np.random.default_rng(0).normal(size=(4, 161)).astype("float32")
 SETTINGS = {"run": "test", "sigma_floor": 1e-3}
@@ -99,29 +101,22 @@ def test_ctrl_c_loses_at_most_the_running_epoch(tmp_path):
     assert_same_training(train(tmp_path / "parts.keras", 4), train(tmp_path / "whole.keras", 4))
 
 
-KILLED = textwrap.dedent("""
-    import sys, pathlib
-    sys.path.insert(0, {tests!r})
-    import keras
-    from test_training import train
-    slow = keras.callbacks.LambdaCallback(on_train_batch_end=lambda b, logs: __import__("time").sleep(0.02))
-    train(pathlib.Path({checkpoint!r}), 20, extra=[slow])
-""")
+def train_slowly(checkpoint):
+    slow = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: time.sleep(0.02))
+    train(checkpoint, 20, extra=[slow])
 
 
 def test_kill_9_twice_then_the_same_numbers(tmp_path):
     checkpoint = tmp_path / "killed.keras"
-    code = KILLED.format(tests=TESTS, checkpoint=str(checkpoint))
     for epochs in (3, 8):
-        process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline and process.poll() is None:
-            log = checkpoint.with_suffix(".csv")
-            if log.exists() and len(log.read_text().splitlines()) > epochs:
-                break
+        process, log = forks.start(train_slowly, checkpoint), checkpoint.with_suffix(".csv")
+        deadline = time.monotonic() + 300
+        while not log.exists() or len(log.read_text().splitlines()) <= epochs:
+            assert process.is_alive() and time.monotonic() < deadline, "the run does not get that far"
             time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
+        process.kill()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, "the run ended before it could be killed"
     assert_same_training(train(checkpoint, 20), train(tmp_path / "whole.keras", 20))
     assert_same_log(checkpoint, tmp_path / "whole.keras")
 
@@ -230,8 +225,9 @@ def test_loading_a_missing_generator_says_what_makes_it(tmp_path):
 def test_a_generator_loads_in_a_process_that_imports_nothing_else(tmp_path):
     checkpoint = tmp_path / "g.keras"
     train(checkpoint, 1)
-    code = f"from sensegen_utils.model.generator import load_generator; load_generator({str(checkpoint)!r})"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    process = forks.start(load_generator, checkpoint)  # it imports the module of the function, not this one
+    process.join()
+    assert process.exitcode == 0
 
 
 ELSEWHERE = textwrap.dedent("""
@@ -248,20 +244,15 @@ def losses(checkpoint):
 
 
 def test_same_seed_same_machine_same_numbers_and_close_to_them_on_other_kernels(tmp_path):
-    def elsewhere(name, **environment):
-        code = ELSEWHERE.format(tests=TESTS, checkpoint=str(tmp_path / f"{name}.keras"))
-        run = subprocess.run(
-            [sys.executable, "-c", code],
-            env=os.environ | environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return json.loads(run.stdout.splitlines()[-1])
-
     first = losses(tmp_path / "here.keras")
-    assert elsewhere("again") == first
-    other = elsewhere("other", TF_ENABLE_ONEDNN_OPTS="0", TF_NUM_INTRAOP_THREADS="2")
+    assert forks.result_of(losses, tmp_path / "again.keras") == first
+    # TensorFlow reads these when it is imported.
+    others = {"TF_ENABLE_ONEDNN_OPTS": "0", "TF_NUM_INTRAOP_THREADS": "2"}
+    code = ELSEWHERE.format(tests=TESTS, checkpoint=str(tmp_path / "other.keras"))
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | others, capture_output=True, text=True, check=True
+    )
+    other = json.loads(run.stdout.splitlines()[-1])
     np.testing.assert_allclose(other, first, atol=1e-3)  # the tolerance that README states
 
 
