@@ -50,7 +50,8 @@ def defined_in(number, *names, **given):
 def run_here(tmp_path, monkeypatch, simulated_archive):
     """`run_cells`, with the results in a folder of the test."""
     monkeypatch.chdir(files.ROOT / "notebooks")
-    for name, folder in (("ROOT", tmp_path), ("DATA", tmp_path / "data")):
+    data = simulated_archive.parent / "data"  # where the archive, once parsed, is kept for the next test
+    for name, folder in (("ROOT", tmp_path), ("DATA", data)):
         monkeypatch.setattr(files, name, folder)
     monkeypatch.setenv("SENSEGEN_HAR_ARCHIVE", str(simulated_archive))
     monkeypatch.setenv("MPLBACKEND", "agg")

@@ -4,17 +4,18 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import time
 
+import matplotlib
 import nbformat
 import numpy as np
 import pytest
 
+from sensegen_utils import files
 from sensegen_utils.data.uci_har import ArchiveError
 from sensegen_utils.files import ROOT
-from tests import public_model
+from tests import forks, public_model
+from tests.conftest import run_cells
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PARAMETERS = {
@@ -165,24 +166,32 @@ def test_published_weights_are_measured_from_a_clone(run_here, tmp_path):
     run_here("02c")  # the record is there: no clone is needed
 
 
+def run_notebook_4(root, archive):
+    """In a process of its own, with the results in ``root``."""
+    files.ROOT, files.DATA = root, archive.parent / "data"
+    os.environ["SENSEGEN_HAR_ARCHIVE"] = str(archive)
+    os.chdir(ROOT / "notebooks")
+    matplotlib.use("agg")
+    run_cells("04", LSTM_UNITS=8, LSTM_LAYERS=1)
+
+
 def alternate(root, archive, until=None):
     """Run notebook 4, small; kill it once the file ``until`` is there. Return its record."""
-    cells = "from tests.conftest import run_cells; run_cells('04', LSTM_UNITS=8, LSTM_LAYERS=1)"
-    command = [sys.executable, "-c", cells]
-    folders = {"PYTHONPATH": ROOT, "SENSEGEN_ROOT": root, "SENSEGEN_HAR_ARCHIVE": archive}
-    environment = os.environ | {name: str(path) for name, path in folders.items()} | {"MPLBACKEND": "agg"}
-    process = subprocess.Popen(command, cwd=ROOT / "notebooks", env=environment, stdout=subprocess.DEVNULL)
+    process = forks.start(run_notebook_4, root, archive)
     results = root / "results" / "simulated-smoke"
     if until is None:
-        assert process.wait(120) == 0
+        process.join(300)
+        assert process.exitcode == 0
         (path,) = (results / "records").glob("04_*.json")
         record = json.loads(path.read_text())
         return {key: record[key] for key in record.keys() - {"provenance", "training_seconds"}}
-    deadline = time.monotonic() + 120
-    while not (results / "checkpoints" / until).exists() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 300
+    while not (results / "checkpoints" / until).exists():
+        assert process.is_alive() and time.monotonic() < deadline, "the run does not get that far"
         time.sleep(0.01)
     process.kill()
-    assert process.wait() == -9, "the run ended before it could be killed"
+    process.join()
+    assert process.exitcode == -9, "the run ended before it could be killed"
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +200,7 @@ def whole_run(tmp_path_factory, simulated_archive):
     return root, alternate(root, simulated_archive)
 
 
-@pytest.mark.xdist_group("algorithm 1")  # on one core: the whole run takes long
+@pytest.mark.xdist_group("forks")
 def test_algorithm_1_killed_in_both_halves_ends_with_the_same_record(tmp_path, simulated_archive, whole_run):
     run = "04_total_acc_x-1x8-seed0"
     alternate(tmp_path, simulated_archive, until=f"{run}-D.csv")
@@ -199,7 +208,7 @@ def test_algorithm_1_killed_in_both_halves_ends_with_the_same_record(tmp_path, s
     assert alternate(tmp_path, simulated_archive) == whole_run[1]
 
 
-@pytest.mark.xdist_group("algorithm 1")
+@pytest.mark.xdist_group("forks")
 def test_a_lost_checkpoint_is_not_taken_for_a_finished_run(run_here, tmp_path, whole_run):
     shutil.copytree(whole_run[0] / "results", tmp_path / "results")
     (generator,) = (tmp_path / "results" / "simulated-smoke" / "checkpoints").glob("04_*-G.keras")
