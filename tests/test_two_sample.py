@@ -8,6 +8,8 @@ from sensegen_utils.judge.checks import KINDS, held_out
 from sensegen_utils.model.discriminator import build_discriminator
 from tests.conftest import defined_in
 
+pytestmark = pytest.mark.xdist_group("two samples")  # one network is compiled for all tests
+
 
 def surrogates(windows, seed):
     """The same spectra and cross-spectra, at random phases."""
@@ -60,8 +62,10 @@ class TestJudges:
         fakes = ar1(source, 0), ar1(test_source, 1)
         caught = two_sample.judge(kind, real, fakes[0], test_real, fakes[1], kernels=504)
         assert caught["accuracy"] > 0.9 and caught["training_accuracy"] > 0.95 and caught["auc"] > 0.95
-        like = [two_sample.judge(kind, real, source, test_real, test_source, kernels=504) for _ in range(2)]
-        assert like[0] == like[1] and like[0]["score"] < 0.1
+        like = two_sample.judge(kind, real, source, test_real, test_source, kernels=504)
+        assert like["score"] < 0.1
+        few = [x[:60] for x in (real, source, test_real, test_source)]
+        assert two_sample.judge(kind, *few, kernels=504) == two_sample.judge(kind, *few, kernels=504)
 
     def test_no_judge_tells_real_from_real_and_the_same_seed_says_the_same(self):
         real, test_real, source, test_source = self.walks
@@ -151,27 +155,31 @@ class TestJudges:
 
 
 class TestLogOdds:
+    train, held_out, others = ((x[:, :, :3], y) for x, y in (TRAIN, HELD_OUT, OTHERS))
     volunteers = np.arange(len(TRAIN[0])) % 7
 
     def test_they_are_the_odds_of_people_whom_they_have_not_met(self):
         # Two thirds of the fakes are people, the others broken: a fake that looks real has odds of 3 / 2.
-        fake = np.where((np.arange(len(TRAIN[0])) % 3 == 0)[:, None, None], ar1(OTHERS[0], 0), OTHERS[0])
-        odds = two_sample.fit_log_odds(*TRAIN, fake, OTHERS[1], self.volunteers, folds=2)
-        people, broken = odds(*HELD_OUT), odds(ar1(HELD_OUT[0], 1), HELD_OUT[1])
-        assert people.shape == (len(HELD_OUT[0]),)
+        (theirs, label), (x, y) = self.others, self.held_out
+        fake = np.where((np.arange(len(theirs)) % 3 == 0)[:, None, None], ar1(theirs, 0), theirs)
+        odds = two_sample.fit_log_odds(*self.train, fake, label, self.volunteers, folds=2)
+        people, broken = odds(x, y), odds(ar1(x, 1), y)
+        assert people.shape == (len(x),)
         assert np.median(people) == pytest.approx(np.log(1.5), abs=0.3) and np.median(broken) < -1
-        np.testing.assert_array_equal(
-            two_sample.fit_log_odds(*TRAIN, fake, OTHERS[1], self.volunteers, folds=2)(*HELD_OUT), people
-        )
+
+    def test_the_same_seed_gives_the_same_odds(self):
+        few = [each[:90] for each in (*self.train, *self.others, self.volunteers)]
+        first, again = (two_sample.fit_log_odds(*few, folds=2)(*self.held_out) for _ in range(2))
+        np.testing.assert_array_equal(first, again)
 
     def test_where_nothing_can_be_told_nothing_is_preferred(self):
-        odds = two_sample.fit_log_odds(*TRAIN, *OTHERS, self.volunteers, folds=2)
-        assert np.abs(odds(*HELD_OUT)).max() < 0.7
+        odds = two_sample.fit_log_odds(*self.train, *self.others, self.volunteers, folds=2)
+        assert np.abs(odds(*self.held_out)).max() < 0.7
 
     def test_it_knows_what_was_asked_for(self):
         # A walk where rest was asked for is as real as any, but not as an answer.
-        odds = two_sample.fit_log_odds(*TRAIN, OTHERS[0], np.roll(OTHERS[1], 1), self.volunteers, folds=2)
-        x, y = HELD_OUT
+        (theirs, label), (x, y) = self.others, self.held_out
+        odds = two_sample.fit_log_odds(*self.train, theirs, np.roll(label, 1), self.volunteers, folds=2)
         assert (odds(x, y) > odds(x, np.roll(y, 1))).mean() > 0.9
         with pytest.raises(ValueError, match=r"7\]: the discriminator knows only \[1, 2, 3"):
             odds(x, y + 1)
