@@ -8,12 +8,12 @@ from scipy.signal import lfilter
 from scipy.stats import norm
 
 from ported import tsgbench
-from sensegen_utils import files
 from sensegen_utils.data.uci_har import load_har
 from sensegen_utils.judge import distances
 from sensegen_utils.judge.checks import interval
 from tests.conftest import defined_in
 
+pytestmark = pytest.mark.xdist_group("distances")  # what these functions keep is of use for all tests
 MMD = functools.cache(lambda who: distances.mmd(HELD_OUT[0], ALL[who][0]))
 TSGBENCH = functools.cache(lambda who: tsgbench.differences(HELD_OUT[0], ALL[who][0]))
 EMBEDDINGS = functools.cache(lambda: distances.embeddings(*TRAIN, None, epochs=4, kernels=504))
@@ -260,8 +260,7 @@ def test_interval_is_students():
 
 
 @pytest.mark.skipif(not os.environ.get("SENSEGEN_HAR_ARCHIVE"), reason="SENSEGEN_HAR_ARCHIVE is unset")
-def test_people_walk_at_about_two_steps_a_second(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "DATA", tmp_path)
+def test_people_walk_at_about_two_steps_a_second():
     test = load_har()["test"]
     windows = np.stack([test["signals"][f"total_acc_{axis}"] for axis in "xyz"], axis=-1)
     peak, _ = distances.gait(windows[test["activity"] == 1])

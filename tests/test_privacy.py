@@ -5,7 +5,6 @@ import pytest
 from people import HELD_OUT, OTHERS, TRAIN, check_json_and_same_again
 from sklearn.metrics import roc_auc_score
 
-from sensegen_utils import files
 from sensegen_utils.data.uci_har import load_har
 from sensegen_utils.judge import privacy
 
@@ -111,8 +110,7 @@ def test_copies_are_found_wherever_they_were_cut():
 
 
 @pytest.mark.skipif(not os.environ.get("SENSEGEN_HAR_ARCHIVE"), reason="SENSEGEN_HAR_ARCHIVE is unset")
-def test_windows_of_test_volunteers_are_no_copies(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "DATA", tmp_path)
+def test_windows_of_test_volunteers_are_no_copies():
     har = load_har()
     train, test = (
         np.stack([har[part]["signals"][f"total_acc_{axis}"] for axis in "xyz"], axis=-1)

@@ -31,6 +31,8 @@ PUBLISHED = [
 ]
 
 MODELS = sorted((FULL / "models").glob("[os]*.keras"))
+pytestmark = pytest.mark.xdist_group("published weights")
+HAR = functools.cache(load_har)  # a second to read, even from the cache in data/
 
 
 def training_nll(record):
@@ -40,11 +42,11 @@ def training_nll(record):
 @pytest.mark.parametrize(("record", "weights"), PUBLISHED, ids=lambda path: path.stem)
 def test_weights_have_the_training_nll_of_their_record(record, weights):
     record = json.loads(record.read_text())
-    if find_archive() is None or load_har()["sha256"] != record["provenance"]["data"]["sha256"]:
+    if find_archive() is None or HAR()["sha256"] != record["provenance"]["data"]["sha256"]:
         pytest.skip("the record was made from other data than are here")
     generator, _ = load_generator(weights)
     generator.compile(loss=functools.partial(mixture_nll, sigma_floor=record["settings"]["sigma_floor"]))
-    series = window_index_series(load_har()["train"]["signals"][record["signal"]])
+    series = window_index_series(HAR()["train"]["signals"][record["signal"]])
     # Not the held-out NLL: of weights that memorised, it is the sum of a few values far outside of sharp
     # densities, and moves by up to 5 % when sums are rounded in another order.
     assert evaluate_nll(generator, series) == pytest.approx(training_nll(record), abs=1e-4)
@@ -53,10 +55,10 @@ def test_weights_have_the_training_nll_of_their_record(record, weights):
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
 def test_models_on_the_true_axis_have_the_test_nll_of_their_record(model):
     record = json.loads((FULL / "records" / f"07_true_time_axis-{model.stem}.json").read_text())
-    if find_archive() is None or load_har()["sha256"] != record["provenance"]["data"]["sha256"]:
+    if find_archive() is None or HAR()["sha256"] != record["provenance"]["data"]["sha256"]:
         pytest.skip("the record was made from other data than are here")
     generator, whitening = load_generator(model)
-    test = load_har()["test"]
+    test = HAR()["test"]
     windows = stack_signals(test, record["signals"])
     assert window_nll(generator, whitening, windows, test["activity"]).mean() == pytest.approx(
         record["nll"]["test"], abs=1e-4

@@ -67,7 +67,7 @@ def changed(archive, target, changes):
     """A copy of the zip with some members replaced (bytes or function of bytes) or left out (None)."""
     with (
         zipfile.ZipFile(archive) as old,
-        zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
+        zipfile.ZipFile(target, "w") as new,  # not packed, which takes longer than to read it
     ):
         for name in old.namelist():
             content = old.read(name)
