@@ -99,8 +99,9 @@ def read_clock(column, name, rate, same, resample=None, borders=()):
     packets = single.sum() > 0.02 * len(within) and steps[long].sum() > 0.5 * within.sum()
     if packets or short.sum() > UNEVEN * len(within):
         # Where gaps are more than one step in a hundred, the quantile is a gap itself.
-        widest = np.quantile(within, 0.99) + usual / 2, 3 * np.median(within[within > usual])
-        gaps = same & (steps > min(widest))
+        longer = within[within > usual]
+        longest = 3 * np.median(longer) if len(longer) else np.inf
+        gaps = same & (steps > min(np.quantile(within, 0.99) + usual / 2, longest))
         measured = float(f"{1 / steps[same & ~gaps].mean():.6g}")
         if not told:
             _refuse_uneven(steps, short, long, measured, len(within), column.index, called)

@@ -1009,3 +1009,9 @@ def test_labels_in_bytes_are_text():
     table = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 1)), columns=["x"])
     labels = np.repeat([b"walk", b"run", b"sit"], 100)
     assert cut_windows(read_sensor(table, rate=50, label=labels), 50)["label_names"] == ["run", "sit", "walk"]
+
+
+def test_a_clock_whose_steps_are_usual_or_too_short_is_read_without_a_warning(tmp_path, recwarn):
+    steps = np.where(np.arange(400) % 5 < 3, 32, 8)  # in whole milliseconds none is above the usual
+    path = written(timed(np.cumsum(steps), "time (ms)"), tmp_path)
+    assert read_sensor(path, time="time (ms)", rate=44)["gaps"] == [] and not recwarn.list
