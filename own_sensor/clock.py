@@ -120,9 +120,12 @@ def read_clock(column, name, rate, same, resample=None, borders=()):
     return found | {"pauses": np.where(long, steps, 0), "lost": lost}
 
 
-def times_of(column, name):
-    """Return a clock's times as float64 since the first, in its own unit; ValueError if they are none."""
-    return _values(column, name)[0]
+def starts_again(column, name, same):
+    """Return (samples - 1,) bool, before which samples a clock falls; nowhere if it is no clock."""
+    try:
+        return same & (np.diff(_values(column, name)[0]) < 0)
+    except ValueError:
+        return np.zeros_like(same)
 
 
 def unit_of(name):
@@ -227,20 +230,17 @@ def _scale(usual, units, called, name, rate):
             chosen = ["epoch", *others] if rates["epoch"] < 0.9 else ["epoch"]
     else:
         chosen = list(units)
+    offered = chosen or [unit for unit in rates if unit in SPOKEN]
+    said = " or ".join(f"{rates[unit]:.4g} Hz in {SPOKEN.get(unit, unit)}" for unit in offered)
     if rate:
         fits = [unit for unit, hz in rates.items() if abs(np.log(rate / hz)) < 0.25]
         if not fits and len(chosen) != 1:
-            said = " or ".join(
-                f"{rates[unit]:.4g} Hz in {SPOKEN.get(unit, unit)}" for unit in chosen or rates
-            )
             raise ValueError(
                 f"rate={rate:g} Hz, but the steps of {called} are {usual:g}, which is {said}. Correct one of "
                 "the two. If the clock counts ticks, divide it by its ticks a second."
             )
-        chosen = fits[:1] or (chosen if len(chosen) == 1 else list(units)[:1])
+        chosen = fits[:1] or chosen
     if len(chosen) != 1:
-        offered = chosen or [unit for unit in rates if unit in SPOKEN]
-        said = " or ".join(f"{rates[unit]:.4g} Hz in {SPOKEN.get(unit, unit)}" for unit in offered)
         count = "; or it only counts the samples, then leave it out" * (abs(usual - 1) < 0.01)
         raise ValueError(
             f"the unit of {called} is unknown: its steps are {usual:g}, which is {said}{count}. Give the "

@@ -131,11 +131,9 @@ def _layout(lines):
     body = [rows[number] for number in filled[len(filled) // 2 :]]
     width = Counter(map(len, body)).most_common(1)[0][0]
     # The last columns may be empty in most samples, such as a marker's, but not in the line of names.
-    written = Counter(len(_split(lines[number], separator, np.inf)) for number in filled[len(filled) // 2 :])
-    if separator != r"\s+" and any(
-        len(rows[number]) == max(written) for number in filled[: len(filled) // 2]
-    ):
-        width = max(written)
+    written = max(len(_split(lines[number], separator, np.inf)) for number in filled[len(filled) // 2 :])
+    if separator != r"\s+" and any(len(rows[number]) == written for number in filled[: len(filled) // 2]):
+        width = written
         rows = [_split(line, separator, width) if row else row for line, row in zip(lines, rows, strict=True)]
         body = [rows[number] for number in filled[len(filled) // 2 :]]
     body = [row for row in body if len(row) == width]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from own_sensor.clock import first_wrong, floats, is_counter, place, read_clock, times_of
+from own_sensor.clock import first_wrong, floats, is_counter, place, read_clock, starts_again
 from own_sensor.files import read_file
 
 KINDS = ("label", "group", "recording")
@@ -312,8 +312,10 @@ def _few_values(table, values):
     """Return notes on channels that nobody chose and that hold few whole numbers, each for some samples."""
     notes = []
     for name, channel in zip(table, values.T, strict=True):
+        if (np.diff(channel) == 0).mean() <= 0.5:  # a signal: to sort it takes long
+            continue
         kinds = np.unique(channel)
-        if len(kinds) <= 12 and (kinds == np.round(kinds)).all() and (np.diff(channel) == 0).mean() > 0.5:
+        if len(kinds) <= 12 and (kinds == np.round(kinds)).all():
             said = f"channel {name!r} holds only {len(kinds)} whole numbers"
             notes.append(f"{said}: if they say what happens, name it as label")
     return notes
@@ -378,20 +380,16 @@ def _unused_clocks(unused, table, same, rate):
         if name in table or not any(word in spoken for word in CLOCK_WORDS):
             continue
         try:
-            times = times_of(column, name)
-        except ValueError:  # it is no clock
-            continue
-        back = same & (np.diff(times) < 0)
-        if back.any():
+            clock = read_clock(column, name, None, same)
+        except ValueError as error:
+            back = starts_again(column, name, same)
+            if not back.any():  # no clock, or of an unknown unit, or uneven: rate= says what it does not
+                continue
             raise ValueError(
                 f"the clock {name!r} starts again at {place(table.index, back.argmax() + 1)} ({back.sum()} "
                 f"times): windows would cross recordings. Give time={name!r}, or what tells them "
                 "apart: recording=..."
-            )
-        try:
-            clock = read_clock(column, name, None, same)
-        except ValueError:  # of an unknown unit, or uneven: rate= is there to say what it does not
-            continue
+            ) from error
         told = [f"{(clock['pauses'] > 0).sum()} gaps"] * bool(clock["pauses"].any())
         told += [f"{clock['rate']:.4g} Hz, not {rate:g}"] * (abs(rate / clock["rate"] - 1) > 0.01)
         if told:
