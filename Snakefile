@@ -131,7 +131,7 @@ kind("discriminator", f"03_discriminator-{GENERATOR}", [wildcards(p.CURVE_RUN)],
      writes=[f"figures/03_discriminator-{GENERATOR}.png", f"figures/03_loss-{GENERATOR}.png"],
      tells=("accuracy on unseen volunteers", "results.0.verdicts.1.accuracy"))
 kind("next_step_predictor", "03b_next_step_predictor",
-     numbers=["series_steps", "predictor_epochs"],
+     numbers=["series_steps", "predictor_epochs", "predictor_layers"],
      writes=["figures/03b_predictors.png"], tells=("predictors", "predictors"))
 kind("alternating_training", f"04_alternating_training-{GENERATOR}", map(wildcards, p.EXPERIMENTS),
      parameters=of_signal,

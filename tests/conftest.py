@@ -28,14 +28,20 @@ def cells_of(number):
     return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
 
 
-def run_cells(number, **parameters):
-    """Run a notebook's code in this process and in the folder notebooks/: a kernel costs some ten seconds."""
+def run_cells(number, before=None, **parameters):
+    """Run a notebook's code in this process and in the folder notebooks/: a kernel costs some ten seconds.
+
+    It ends before the first cell that holds the text ``before``. Returns what the cells defined.
+    """
     names = {}
     for cell in cells_of(number):
+        if before and before in cell.source:
+            break
         exec(cell.source, names)
         if "parameters" in cell.metadata.get("tags", []):
             names |= {"PROFILE": "smoke"} | parameters
     plt.close("all")
+    return names
 
 
 def defined_in(number, *names, **given):

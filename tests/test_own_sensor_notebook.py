@@ -61,7 +61,7 @@ def test_one_channel_that_has_a_level_and_the_name_of_a_column(results_of, tmp_p
     assert drawn["label"].mean() == pytest.approx(101_325, abs=0.1) and drawn["label"].std() < 1
 
 
-def test_an_npz_with_labels_and_groups(results_of, tmp_path):
+def test_an_npz_with_labels_and_groups_is_divided_by_group(run_here, tmp_path):
     rng, samples = np.random.default_rng(0), 240
     drives, states, drivers = [], [], []
     for driver in range(5):
@@ -71,12 +71,15 @@ def test_an_npz_with_labels_and_groups(results_of, tmp_path):
             drivers += [f"driver {driver}"] * samples
     np.savez(tmp_path / "drive.npz", acc=np.concatenate(drives), state=states, who=drivers)
     named = {"rate": 50, "label": "state", "group": "who", "channels": ["x", "y", "z"]}
-    folder = results_of(source=str(tmp_path / "drive.npz"), **named)
-    record = check(folder, "own-drive-seed0", ["city", "road"], ["x", "y", "z"])
-    assert record["divided_by"] == "group"
-    # Five stretches stand for the one driver of the validation part.
-    assert record["groups"] == {"train": 3, "validation": 5, "test": 5}
-    assert record["fidelity"]["floor"]["labels"] > 0.9
+    sensor = {"source": str(tmp_path / "drive.npz")} | named
+    found = run_here("09", before="import build_generator", SENSOR=sensor, STEPS=STEPS)
+    assert found["names"] == ["city", "road"] and found["parts"]["by"] == "group"
+    assert {part: windows.shape[1:] for part, windows in found["real"].items()} == dict.fromkeys(
+        found["PARTS"], (STEPS, 3)
+    )
+    # Five stretches stand for the one driver of the validation part, and for that of the test.
+    groups = {part: len(np.unique(each)) for part, each in found["groups"].items()}
+    assert groups == {"train": 3, "validation": 5, "test": 5}
 
 
 def test_an_unknown_example_is_refused(run_here):

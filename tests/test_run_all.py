@@ -115,3 +115,10 @@ def test_a_failed_cell_stops_the_run_with_traceback_name_and_way_on(tmp_path, si
     assert "./run_all.sh smoke --fresh" in failed.stderr
     assert "03_discriminator" not in failed.stdout
     assert (results / "notebooks" / f"02_mdn_generator-{run}.ipynb").exists()
+
+
+@pytest.mark.xdist_group("alone")
+def test_a_group_of_tests_goes_to_one_worker(request):
+    """Else each worker sets up what the group shares. With pytest 9.2 pytest-xdist 3.8 says nothing of it."""
+    grouping = getattr(request.config.option, "loadgroup", False)
+    assert request.node.nodeid.endswith("@alone") or not grouping
