@@ -90,8 +90,8 @@ def split_by_group(windows, shares=(0.6, 0.2, 0.2), seed=0):
     part of fewer than six windows, which no judge could judge, and if a label is missing, a channel constant,
     or all channels of one label constant, in training.
     """
-    if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
-        raise ValueError(f"shares={shares}: give three positive numbers of sum 1, such as (0.6, 0.2, 0.2).")
+    if np.shape(shares) != (3,) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+        raise ValueError(f"shares={shares!r}: give three positive numbers of sum 1, such as (0.6, 0.2, 0.2).")
     label = np.zeros(len(windows["x"]), int) if windows["label"] is None else windows["label"]
     by = _divided_by(windows, label)
     whole = None if by == "time" else windows[by]

@@ -34,9 +34,10 @@ def load_model(name="six", seed=0, profile="full"):
     that there are, if it is missing; ValueError if it is damaged, or not of UCI HAR's activities and these
     channels.
     """
-    path = Path(name)
-    if name in WINDOW_MODELS:
-        path = ROOT / "results" / profile / "models" / f"{name}-seed{seed}.keras"
+    if not isinstance(name, str | Path):
+        raise ValueError(f"name={name!r}: give six, one, or the path of a model's file")
+    ours = Path("results", profile, "models", f"{name}-seed{seed}.keras")
+    path = ROOT / ours if name in WINDOW_MODELS else Path(name)
     if not path.exists():
         others = [_from_root(each) for each in sorted(ROOT.glob("results/*/models/*.keras"))]
         raise FileNotFoundError(
@@ -103,10 +104,9 @@ def sample(
         most = [8 if unit == "g" else 50 for unit in model["units"]]  # beyond it is another unit
         if (wrong := ~(np.abs(prefix) <= most)).any():
             row, step, channel = np.argwhere(wrong)[0]
-            said = (
-                f"window {row} of prefix holds {prefix[row, step, channel]:g} in {model['channels'][channel]}"
-            )
-            raise ValueError(f"{said}: give finite numbers in {model['units'][channel]}")
+            there = f"{prefix[row, step, channel]:g} in {model['channels'][channel]}"
+            asked = f"give finite numbers in {model['units'][channel]}"
+            raise ValueError(f"window {row} of prefix holds {there}: {asked}")
         known = dict(zip(codes, np.split(prefix, len(codes)), strict=True))
     x, label = sample_windows(
         model["generator"], model["whitening"], dict.fromkeys(codes, windows * (people or 1)),
@@ -202,11 +202,11 @@ def _styles(path):
 
 
 def _codes(activity):
-    given = [activity] if isinstance(activity, str | Integral) else list(activity)
+    given = list(activity) if np.iterable(activity) and not isinstance(activity, str | dict) else [activity]
     by_name = {name: code for code, name in ACTIVITIES.items()}
     codes = [by_name.get(each.upper(), each) if isinstance(each, str) else each for each in given]
     for code in codes:
-        if code not in ACTIVITIES:
+        if not isinstance(code, Real) or code not in ACTIVITIES:
             known = ", ".join(f"{name} ({code})" for name, code in by_name.items())
             raise ValueError(f"unknown activity {code!r}; there are: {known}")
     if not codes or len(set(codes)) < len(codes):
@@ -215,7 +215,7 @@ def _codes(activity):
 
 
 def _check_suffix(path, *suffixes):
-    if not Path(path).name.endswith(suffixes):
+    if not str(path).endswith(suffixes):
         raise ValueError(f"{path} must end in {' or '.join(suffixes)}")
 
 

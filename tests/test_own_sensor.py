@@ -457,7 +457,7 @@ def test_what_cannot_be_divided_is_refused():
     windows = cut_windows(read_sensor(table, **NAMED), 16)
     with pytest.raises(ValueError, match="2 .*person 0, person 1.* at least three groups.*without group"):
         split_by_group(windows)
-    for shares in ((0.5, 0.5), (0.8, 0.2, 0), (0.6, 0.3, 0.2)):
+    for shares in ((0.5, 0.5), (0.8, 0.2, 0), (0.6, 0.3, 0.2), 0.6, None):
         with pytest.raises(ValueError, match="three positive numbers of sum 1"):
             split_by_group(windows, shares)
     few = cut_windows(read_sensor(table["x"].to_numpy(), rate=50), 100, stride=100)

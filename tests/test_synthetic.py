@@ -77,6 +77,8 @@ def test_a_model_of_other_channels_or_activities_or_a_damaged_one_is_refused(roo
     (tmp_path / "one-seed1.keras").write_bytes(one[:1000])
     with pytest.raises(ValueError, match=r"no trained generator can be read from .*one-seed1\.keras"):
         load_model(tmp_path / "one-seed1.keras")
+    with pytest.raises(ValueError, match="name=None: give six, one, or the path"):
+        load_model(None)
 
 
 def test_windows_come_labelled_and_in_order(model, samples):
@@ -131,6 +133,9 @@ def test_each_window_continues_its_own_prefix(model):
         ({"activity": ["WALKING", 7]}, "unknown activity 7"),
         ({"activity": ["WALKING", 1]}, "each once"),
         ({"activity": []}, "at least one activity"),
+        ({"activity": 1.5}, "unknown activity 1.5"),
+        ({"activity": {"WALKING": 5}}, "unknown activity {'WALKING': 5}"),
+        ({"activity": [None, [1]]}, "unknown activity None"),
         ({"windows": 0}, "windows=0: .* at least 1"),
         ({"windows": 2.5}, "windows=2.5: give a whole number"),
         ({"seconds": 0.01}, r"seconds=0\.01: one sample takes 0\.02 s"),
@@ -139,6 +144,7 @@ def test_each_window_continues_its_own_prefix(model):
         ({"seed": None}, "seed None: give a whole number, at least 0"),
         ({"seed": -1}, "seed -1: give a whole number"),
         ({"sigma_temperature": 0}, "temperatures must be positive, not 1.0 and 0"),
+        ({"mixture_temperature": None}, "temperatures must be positive, not None and 1.0"),
         ({"prefix": np.zeros((3, 5, 6))}, r"\(3, 5, 6\): 10 windows .* \(10, known steps, 6\).*total_acc_x"),
         ({"prefix": np.zeros((10, 5))}, r"shape \(10, 5\)"),
         ({"prefix": np.zeros((10, 0, 6))}, r"shape \(10, 0, 6\)"),
@@ -196,6 +202,8 @@ def test_csv_loses_nothing(samples, tmp_path, name):
 def test_another_suffix_is_refused(samples, tmp_path):
     with pytest.raises(ValueError, match=r"walks\.csv must end in \.npz"):
         save_npz(samples, tmp_path / "walks.csv")
+    with pytest.raises(ValueError, match=r"None must end in \.npz"):
+        save_npz(samples, None)
     with pytest.raises(ValueError, match=r"walks must end in \.csv or \.csv\.gz"):
         save_csv(samples, tmp_path / "walks")
     assert not list(tmp_path.iterdir())

@@ -115,10 +115,10 @@ def _blocks(
     for name, value, least in whole:
         if not isinstance(value, int | np.integer) or not least <= value < 2**63:
             raise ValueError(f"{name} {value!r}: give a whole number, at least {least}, of 63 bits")
-    temperatures, steps = [float(each) for each in temperatures], int(steps)
-    if not all(1e-6 <= each < np.inf for each in temperatures):  # below, float32 knows no other component
-        said = f"temperatures must be positive, not {temperatures[0]} and {temperatures[1]}"
+    if not all(isinstance(each, int | float | np.number) and 1e-6 <= each < np.inf for each in temperatures):
+        said = f"temperatures must be positive, not {temperatures[0]!r} and {temperatures[1]!r}"
         raise ValueError(f"{said}; use a small value such as 0.01 for nearly deterministic samples")
+    temperatures, steps = [float(each) for each in temperatures], int(steps)
     if candidates > 1 and log_odds is None:
         raise ValueError(f"{candidates} candidates and no log_odds: judge.two_sample.fit_log_odds makes some")
     for label in counts if whitening else ():
