@@ -1,11 +1,11 @@
 """What made a number: the versions, the machine and the commit that stand in every record."""
 
-import importlib.metadata
 import os
 import platform
 import re
 import subprocess
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 from sensegen_utils.profiles import CONFIG
@@ -18,10 +18,9 @@ def provenance(notebook, profile, seed, data):
 
     "wall_seconds" is a clock that runs: who stores the record adds ``time.monotonic()`` to it.
     """
-    versions = {name: importlib.metadata.version(name) for name in PACKAGES}
+    versions = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
     made = {"notebook": notebook, "profile": profile, "seed": seed}
-    made |= {"data": {key: data[key] for key in ("kind", "sha256")}}
-    made |= {"versions": {"python": platform.python_version()} | versions}
+    made |= {"data": {key: data[key] for key in ("kind", "sha256")}, "versions": versions}
     return made | this_machine() | {"wall_seconds": -time.monotonic()}
 
 

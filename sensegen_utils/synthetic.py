@@ -125,8 +125,9 @@ def sample(
 def to_frame(samples):
     """Samples as a tidy table: window, activity (name), seconds, and a column for each channel with its unit.
 
-    One row a moment. Seconds count from a window's first drawn sample.
+    One row a moment. Seconds count from a window's first drawn sample. Raises ValueError for no samples.
     """
+    _check(samples)
     n, steps, channels = samples["x"].shape
     columns = {
         "window": np.repeat(np.arange(n), steps),
@@ -139,14 +140,14 @@ def to_frame(samples):
 
 
 def save_npz(samples, path):
-    """Write samples as a compressed .npz, in one move. Raises ValueError for another suffix."""
-    _check_suffix(path, ".npz")
+    """Write samples as a compressed .npz, in one move. Raises ValueError for no samples, another suffix."""
+    _check(samples, path, ".npz")
     save_samples(path, **samples)
 
 
 def save_csv(samples, path):
-    """Write `to_frame`'s table as .csv or .csv.gz, in one move. Raises ValueError for another suffix."""
-    _check_suffix(path, ".csv", ".csv.gz")
+    """Write `to_frame`'s table as .csv or .csv.gz, in one move. Raises ValueError as `save_npz`."""
+    _check(samples, path, ".csv", ".csv.gz")
     with atomic_path(path) as temporary:
         to_frame(samples).to_csv(temporary, index=False)
 
@@ -155,9 +156,10 @@ def save_har_layout(samples, folder):
     """Write windows of 128 samples as a training part in UCI HAR's own files and text format.
 
     README.txt says what drew them and which of the archive's files are missing, and why. The folder appears
-    as a whole, in place of an earlier one of this function. Raises ValueError for windows of another length
-    and for a folder that holds anything else.
+    as a whole, in place of an earlier one of this function. Raises ValueError for windows of another length,
+    for what is no samples, and for a folder that holds anything else.
     """
+    _check(samples)
     folder, steps = Path(folder).expanduser().resolve(), samples["x"].shape[1]
     if steps != WINDOW:
         raise ValueError(f"windows of {steps} samples: UCI HAR's have {WINDOW}, so draw with seconds=2.56")
@@ -214,8 +216,10 @@ def _codes(activity):
     return [int(code) for code in codes]
 
 
-def _check_suffix(path, *suffixes):
-    if not str(path).endswith(suffixes):
+def _check(samples, path="", *suffixes):
+    if not hasattr(samples, "keys") or not {"x", "activity", "known_steps"} <= set(samples):
+        raise ValueError(f"samples={samples!r:.80}: give what sample returns, or what save_npz wrote of it")
+    if suffixes and not str(path).endswith(suffixes):
         raise ValueError(f"{path} must end in {' or '.join(suffixes)}")
 
 

@@ -209,6 +209,21 @@ def test_another_suffix_is_refused(samples, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("wrong", [None, 3, np.zeros((2, 128, 6)), {"x": np.zeros((2, 128, 6))}], ids=type)
+def test_what_is_no_samples_is_refused(wrong, tmp_path):
+    for save in (to_frame, save_npz, save_csv, save_har_layout):
+        arguments = [tmp_path / {"save_npz": "a.npz"}.get(save.__name__, "a.csv")] * (save is not to_frame)
+        with pytest.raises(ValueError, match="give what sample returns, or what save_npz wrote"):
+            save(wrong, *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_was_saved_and_loaded_is_saved_again(samples, tmp_path):
+    save_npz(samples, tmp_path / "a.npz")
+    with np.load(tmp_path / "a.npz") as back:
+        pd.testing.assert_frame_equal(to_frame(back), to_frame(samples))
+
+
 def test_the_archives_own_parser_reads_the_layout(samples, tmp_path):
     folder = tmp_path / "har"
     save_har_layout(samples, folder)

@@ -233,5 +233,4 @@ def _standardised(results, row):
 
 def _of_row(runs, row):
     """Those of the runs that have the signal and the units of a row of the loss table."""
-    key = (row["signal"], row["lstm_units"])
-    return [run for run in runs if (run["signal"], run["lstm_units"]) == key]
+    return [run for run in runs if all(run[key] == row[key] for key in ("signal", "lstm_units"))]

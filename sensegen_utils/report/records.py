@@ -126,8 +126,7 @@ def load_results(folder, seed=0):
             yield model, [load(path.stem) for path in sorted(paths)]
 
     def named(variant):
-        paths = (folder / "records").glob(f"02_mdn_generator-*-{variant}.json")
-        return sorted(path.stem for path in paths)
+        return sorted(path.stem for path in (folder / "records").glob(f"02_mdn_generator-*-{variant}.json"))
 
     data, audit = load("01_data_preparation"), folder / "records" / "06_audit.json"
     made, audited = data["provenance"], load_record(audit) if audit.exists() else {}
