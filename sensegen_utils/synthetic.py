@@ -217,7 +217,7 @@ def _codes(activity):
 
 
 def _check(samples, path="", *suffixes):
-    if not hasattr(samples, "keys") or not {"x", "activity", "known_steps"} <= set(samples):
+    if not hasattr(samples, "keys") or not {"x", "activity", "channels", "rate"} <= set(samples):
         raise ValueError(f"samples={samples!r:.80}: give what sample returns, or what save_npz wrote of it")
     if suffixes and not str(path).endswith(suffixes):
         raise ValueError(f"{path} must end in {' or '.join(suffixes)}")
