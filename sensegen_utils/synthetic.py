@@ -140,7 +140,7 @@ def to_frame(samples):
 
 
 def save_npz(samples, path):
-    """Write samples as a compressed .npz, in one move. Raises ValueError for no samples, another suffix."""
+    """Write samples as a compressed .npz, in one move. Raises ValueError for another suffix or no samples."""
     _check(samples, path, ".npz")
     save_samples(path, **samples)
 

@@ -211,10 +211,12 @@ def test_another_suffix_is_refused(samples, tmp_path):
 
 @pytest.mark.parametrize("wrong", [None, 3, np.zeros((2, 128, 6)), {"x": np.zeros((2, 128, 6))}], ids=type)
 def test_what_is_no_samples_is_refused(wrong, tmp_path):
-    for save in (to_frame, save_npz, save_csv, save_har_layout):
-        arguments = [tmp_path / {"save_npz": "a.npz"}.get(save.__name__, "a.csv")] * (save is not to_frame)
-        with pytest.raises(ValueError, match="give what sample returns, or what save_npz wrote"):
-            save(wrong, *arguments)
+    refused = pytest.raises(ValueError, match="give what sample returns, or what save_npz wrote")
+    with refused:
+        to_frame(wrong)
+    for save, name in ((save_npz, "a.npz"), (save_csv, "a.csv"), (save_har_layout, "har")):
+        with refused:
+            save(wrong, tmp_path / name)
     assert not list(tmp_path.iterdir())
 
 

@@ -226,8 +226,7 @@ def _range_of(ours):
 
 def _standardised(results, row):
     """Training NLL at a row's epoch of all runs of its signal and units on the standardised series."""
-    same = _of_row(results["standardised"], row)
-    curves = [run["training_nll"] for run in same if comparable(results)]
+    curves = [run["training_nll"] for run in _of_row(results["standardised"], row) if comparable(results)]
     return [nll[row["epoch"] - 1] for nll in curves if row["epoch"] <= len(nll)]
 
 

@@ -5,8 +5,9 @@ import seaborn as sns
 
 from sensegen_utils.files import atomic_path
 
+_PALETTE = sns.color_palette("colorblind")
 _NUMBERS = {"real": 0, "generated": 1, "training": 2, "held out": 4, "published": 7, "chance": 7}
-COLORS = {what: sns.color_palette("colorblind")[number] for what, number in _NUMBERS.items()}
+COLORS = {what: _PALETTE[number] for what, number in _NUMBERS.items()}
 LABELS = {"total_acc_x": "total acceleration x (g)", "body_gyro_x": "angular velocity x (rad/s)"}
 
 
