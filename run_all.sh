@@ -73,6 +73,7 @@ case $command in
   explore) explore ${passed[@]+"${passed[@]}"} ;;
   test)
     prepare_engine
+    share_compiled
     ruff check .
     ruff format --check .
     warm_kernels

@@ -51,6 +51,7 @@ def resume(model, checkpoint, settings):
     ValueError, naming the file and the next step, if the checkpoint is damaged or was made with other
     settings or another version of Keras.
     """
+    model.optimizer.build(model.trainable_variables)  # else TensorFlow traces the first update twice
     if not Path(checkpoint).exists():
         return 0
     try:
@@ -58,7 +59,6 @@ def resume(model, checkpoint, settings):
         old = saved["settings"]
         different = [key for key in sorted(wanted.keys() | old.keys()) if wanted.get(key) != old.get(key)]
         if not different:
-            model.optimizer.build(model.trainable_variables)
             if saved["optimizer"]:
                 model.load_weights(checkpoint)
             else:
