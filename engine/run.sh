@@ -24,15 +24,6 @@ forget() {
   rm -rf "${parts[@]}"
 }
 
-# Programs that XLA compiled for one run serve the next ones of this command. They fit this machine and version
-# alone, so they are not kept. What a user chose for XLA stays as it is.
-share_compiled() {
-  if [[ -n ${TF_XLA_FLAGS:-} ]]; then return; fi
-  compiled=$(mktemp -d)
-  trap 'rm -rf "$compiled"' EXIT
-  export TF_XLA_FLAGS="--tf_xla_persistent_cache_directory=$compiled --tf_xla_persistent_cache_device_types=CPU"
-}
-
 run_profile() {
   local profile=$1 base=${SENSEGEN_ROOT:+$SENSEGEN_ROOT/}results start=$SECONDS options data found failed=0
   if [[ $profile == sweep-* ]]; then python engine/sweep.py check "$profile"; fi

@@ -30,8 +30,15 @@ def untrained(build, loss, seed, size, **adam):
     return model
 
 
-def outputs(model, windows):
-    """Return what a network says of (n, steps, channels)."""
+@functools.lru_cache(maxsize=8)
+def _traced(model):
+    """Return the network as a graph, for any number of windows: else its LSTM loops over steps in Python."""
     # Not `predict`: TensorFlow warns of what that traces anew for the last batch of each of many networks.
+    windows = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)
+    return tf.function(functools.partial(model, training=False), [windows], autograph=False)
+
+
+def outputs(model, windows):
+    """Return what a network says of (n, steps, channels), float32."""
     starts = range(0, len(windows), 512)
-    return np.concatenate([model(windows[start : start + 512], training=False) for start in starts])
+    return np.concatenate([_traced(model)(windows[start : start + 512]) for start in starts])
