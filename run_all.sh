@@ -79,8 +79,9 @@ case $command in
     ruff check .
     ruff format --check .
     warm_kernels
-    timed pytest pytest -rs -n 2 --dist loadgroup -p no:nbval tests # -rs: and why some were left out
-    fresh=yes
+    # Three at a time, since some wait for a browser or a kill; -rs: and why some were left out.
+    timed pytest pytest -rs -n 3 --dist loadgroup -p no:nbval tests
+    fresh=yes passed+=(--cores 3)
     run_profile smoke
     timed nbval compare_notebooks ;;
   *)

@@ -90,7 +90,7 @@ compare_notebooks() {
   local kernel=--nbval-current-env
   if [[ -n ${SENSEGEN_WARM:-} ]]; then kernel=--nbval-kernel-name=python3; fi
   TF_NUM_INTRAOP_THREADS=1 TF_NUM_INTEROP_THREADS=1 OMP_NUM_THREADS=1 \
-    pytest -n 2 --dist loadfile --nbval "$kernel" "${notebooks[@]}"
+    pytest -n 3 --dist loadfile --nbval "$kernel" "${notebooks[@]}"
 }
 
 # Static pages of what is committed; no notebook is run. A warning is an error: most are links that lead nowhere.
