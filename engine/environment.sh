@@ -62,14 +62,15 @@ make_environment() {
   echo "== environment: making $1 from $2 (some minutes, once)"
   local python
   python=$(find_python)
+  if [[ -z $python ]] && ! command -v uv >/dev/null; then
+    echo "Python 3.11, 3.12 or 3.13 is needed; none was found. Install one, or uv, and run again." >&2
+    exit 1
+  fi
   rm -rf "$1"
   if command -v uv >/dev/null; then
     uv venv --quiet --python "${python:->=3.11,<3.14}" "$1" # without one, uv fetches it
     # Compiled, as pip does it: where Python may not keep its own bytecode, each import would take 10 s, not 4.
     uv pip install --quiet --python "$1" --require-hashes --compile-bytecode -r "$2"
-  elif [[ -z $python ]]; then
-    echo "Python 3.11, 3.12 or 3.13 is needed; none was found. Install one, or uv, and run again." >&2
-    exit 1
   else
     "$python" -m venv "$1"
     "$1/bin/python" -m pip install --quiet --require-hashes -r "$2"
