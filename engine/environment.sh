@@ -38,7 +38,7 @@ PYTHON
 # without optimisation, as it does by itself, only if there is no other. The tests would take an eighth more time.
 find_python() {
   local each slow=''
-  for each in $(type -ap python3 python3.13 python3.12 python3.11); do
+  while IFS= read -r each; do
     case $("$each" - 2>/dev/null <<'PYTHON'
 import sys
 import sysconfig
@@ -53,7 +53,7 @@ PYTHON
       good) echo "$each"; return ;;
       slow) slow=${slow:-$each} ;;
     esac
-  done
+  done < <(type -ap python3 python3.13 python3.12 python3.11)
   echo "$slow"
 }
 

@@ -63,13 +63,13 @@ def test_an_unknown_argument_is_refused(arguments, unknown):
     ("said", "chosen"), [(["old", "slow", "good"], 2), (["slow", "old", "slow"], 0), (["old"], None)]
 )
 def test_a_python_compiled_without_optimisation_is_the_last_choice(tmp_path, said, chosen):
-    pythons = [tmp_path / str(place) / "python3" for place in range(len(said))]
+    pythons = [tmp_path / f"place {place}" / "python3" for place in range(len(said))]
     for python, word in zip(pythons, said, strict=True):
         python.parent.mkdir()
         python.write_text(f"#!/bin/sh\n/bin/cat > /dev/null\necho {word}\n")
         python.chmod(0o755)
     path = os.pathsep.join(str(python.parent) for python in pythons)
-    script = f". {HERE}/engine/environment.sh; PATH={path}; find_python"
+    script = f". {HERE}/engine/environment.sh; PATH='{path}'; find_python"
     found = subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True, check=True).stdout
     assert found == ("" if chosen is None else str(pythons[chosen])) + "\n"
 
