@@ -81,7 +81,7 @@ case $command in
     warm_kernels
     # Three at a time, since some wait for a browser or a kill; -rs: and why some were left out.
     timed pytest pytest -rs -n 3 --dist loadgroup -p no:nbval tests
-    fresh=yes passed+=(--cores 3)
+    fresh=yes passed=(--cores 3 ${passed[@]+"${passed[@]}"}) # what the user says comes last, and counts
     run_profile smoke
     timed nbval compare_notebooks ;;
   *)
